@@ -1,0 +1,1 @@
+"""The shipped configurations: YAML that says only what differs from the defaults."""

@@ -1,0 +1,111 @@
+"""`gymjax doctor`: does this installation work?"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gym_jax.cli.show import print_json, print_table, size
+from gym_jax.errors import RunFailed
+
+ENOUGH_DISK = 1 << 30
+
+
+def doctor(as_json: bool) -> None:
+    """Run every check and print them. Raises RunFailed when one fails."""
+    checks: list[tuple[str, Callable[[], tuple[str, str]]]] = [
+        ("versions", _versions),
+        ("devices", _devices),
+        ("compiled step", _step),
+        ("checkpoint", _checkpoint),
+        ("disk", _disk),
+        ("extras", _extras),
+    ]
+    rows = []
+    for name, check in checks:
+        try:
+            state, text = check()
+        except Exception as error:
+            state, text = "red", f"{type(error).__name__}: {error}"
+        rows.append({"check": name, "state": state, "text": text})
+    bad = [row["check"] for row in rows if row["state"] == "red"]
+    if as_json and not bad:
+        print_json("doctor", {"checks": rows})
+    elif not as_json:
+        print_table(("check", "state", "what was seen"), [tuple(row.values()) for row in rows])
+    if bad:
+        failed = "; ".join(f"{row['check']}: {row['text']}" for row in rows if row["state"] == "red")
+        raise RunFailed(f"{len(bad)} of {len(rows)} checks failed: {failed}", hint="reinstall what they name")
+
+
+def _versions() -> tuple[str, str]:
+    from gym_jax.run.environment import environment
+
+    facts = environment()
+    packages = facts["packages"]
+    same = packages["jax"] == packages["jaxlib"]
+    text = f"gym_jax {facts['gym_jax']}, Python {facts['python']}, " + ", ".join(
+        f"{k} {v}" for k, v in packages.items() if v
+    )
+    return ("green" if same else "red"), text
+
+
+def _devices() -> tuple[str, str]:
+    import jax
+
+    from gym_jax.train.parallel import cpu_cores
+
+    return "green", f"{', '.join(str(d) for d in jax.devices())}; {cpu_cores()} CPU cores may be used"
+
+
+def _train_once() -> tuple[Any, Any]:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from gym_jax.losses import mse
+    from gym_jax.models import LSTM
+    from gym_jax.train.step import init_state, make_train_step
+    from gym_jax.types import Batch, Inputs
+
+    model, tx = LSTM(horizon=2, hidden=4), optax.adamw(1e-3)
+    batch = Batch(Inputs(past=jnp.ones((2, 8, 1))), jnp.zeros((2, 2, 1)), jnp.ones((2, 2, 1)))
+    state = init_state(model, tx, jax.random.key(0), batch.inputs)
+    return jax.jit(make_train_step(model, mse, tx))(state, batch)
+
+
+def _step() -> tuple[str, str]:
+    import math
+
+    began = time.monotonic()
+    _, metrics = _train_once()
+    good = math.isfinite(float(metrics["loss"].value))
+    return ("green" if good else "red"), f"one LSTM step, compiled and run in {time.monotonic() - began:.1f} s"
+
+
+def _checkpoint() -> tuple[str, str]:
+    import jax
+    import numpy as np
+
+    from gym_jax.train.checkpoint import restore_checkpoint, save_checkpoint
+
+    state, _ = _train_once()
+    with tempfile.TemporaryDirectory() as folder:
+        back = restore_checkpoint(save_checkpoint(folder, 1, state), state)
+    same = all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(back.params), strict=True)
+    )
+    return ("green" if same else "red"), "saved and restored, the same bits" if same else "restored other bits"
+
+
+def _disk() -> tuple[str, str]:
+    free = shutil.disk_usage(".").free
+    return ("green" if free > ENOUGH_DISK else "yellow"), f"{size(free)} free here"
+
+
+def _extras() -> tuple[str, str]:
+    from gym_jax.run.environment import package_version
+
+    found = {name: package_version(name) for name in ("pytest", "hypothesis", "chex", "torch")}
+    return "green", ", ".join(f"{name} {version or 'not installed'}" for name, version in found.items())

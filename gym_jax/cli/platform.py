@@ -1,0 +1,23 @@
+"""The `--platform` option: which backend JAX opens."""
+
+from gym_jax.errors import MissingExtra
+
+
+def choose_platform(platform: str | None) -> None:
+    """Make JAX open only the named backend. Raises MissingExtra when this installation or machine has none."""
+    if platform is None:
+        return
+    import jax
+
+    jax.config.update("jax_platforms", {"gpu": "cuda"}.get(platform, platform))
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # JAX asserts where a plug-in is not installed at all
+        extra = {"gpu": "cuda", "tpu": "tpu"}.get(platform, "")
+        reason = (str(error).splitlines() or ["JAX has no such backend"])[0]
+        raise MissingExtra(
+            f"no {platform} can be used here: {reason[:160]}",
+            hint=f"it needs the hardware and the extra: pip install 'gym-jax[{extra}]'",
+            attempt="gymjax doctor",
+            code="extra.platform",
+        ) from error

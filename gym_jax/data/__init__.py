@@ -1,0 +1,29 @@
+"""Data of every shape to one Panel, and a Panel to examples."""
+
+from gym_jax.data.order import sequential, shuffled
+from gym_jax.data.panel import Panel, make_panel
+from gym_jax.data.read import FORMATS, read, read_frame
+from gym_jax.data.scale import Scaler, fit_scaler
+from gym_jax.data.split import Span, Split, origins, split_by_time
+from gym_jax.data.synthetic import generate_frame, generate_panel
+from gym_jax.data.windows import Windows, make_windows
+
+__all__ = [
+    "FORMATS",
+    "Panel",
+    "Scaler",
+    "Span",
+    "Split",
+    "Windows",
+    "fit_scaler",
+    "generate_frame",
+    "generate_panel",
+    "make_panel",
+    "make_windows",
+    "origins",
+    "read",
+    "read_frame",
+    "sequential",
+    "shuffled",
+    "split_by_time",
+]

@@ -1,0 +1,245 @@
+"""Files and data frames to a Panel: CSV(.gz) and Parquet, long and wide."""
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gym_jax.data.clock import TimeUnit, read_times
+from gym_jax.data.columns import Columns, Layout, find_columns
+from gym_jax.data.panel import Panel, make_panel
+from gym_jax.errors import DataError
+
+
+class Table(NamedTuple):
+    """A file before it is read: its column kinds, and a function that reads the named columns."""
+
+    kinds: dict[str, bool]
+    load: Callable[[Sequence[str], str | None], pd.DataFrame]
+
+
+def open_csv(path: Path) -> Table:
+    """Open a comma-separated file, plain or gzipped, with one header line."""
+    with _readable(path):
+        head = pd.read_csv(path, nrows=1000)
+    kinds = {str(name): pd.api.types.is_numeric_dtype(head[name]) for name in head.columns}
+
+    def load(columns: Sequence[str], id: str | None) -> pd.DataFrame:
+        with _readable(path):
+            return pd.read_csv(path, usecols=list(columns), dtype={id: "category"} if id else None)
+
+    return Table(kinds, load)
+
+
+def open_parquet(path: Path) -> Table:
+    """Open a Parquet file; only the columns that are asked for are read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _readable(path):
+        schema = pq.read_schema(path)
+    kinds = {
+        field.name: pa.types.is_integer(field.type)
+        or pa.types.is_floating(field.type)
+        or pa.types.is_decimal(field.type)
+        for field in schema
+        if not field.name.startswith("__index")
+    }
+
+    def load(columns: Sequence[str], id: str | None) -> pd.DataFrame:
+        with _readable(path):
+            table = pq.read_table(path, columns=list(columns), read_dictionary=[id] if id else None)
+            return table.to_pandas(self_destruct=True, split_blocks=True)
+
+    return Table(kinds, load)
+
+
+FORMATS: dict[str, Callable[[Path], Table]] = {
+    ".csv": open_csv,
+    ".csv.gz": open_csv,
+    ".parquet": open_parquet,
+    ".pq": open_parquet,
+}
+
+
+def read(
+    path: str | Path,
+    *,
+    layout: Layout = "long",
+    id: str | None = None,
+    time: str | None = None,
+    target: Sequence[str] = (),
+    past: Sequence[str] = (),
+    time_unit: TimeUnit = "auto",
+) -> Panel:
+    """Read a file, a folder of files or a glob into one Panel.
+
+    A file without an id column is one series named after the file. Raises DataError with what is wrong and where.
+    """
+    files = find_files(path)
+    frames, chosen, units = [], None, []
+    for file in files:
+        table = FORMATS[_suffix(file)](file)
+        columns = find_columns(
+            table.kinds, id=id, time=time, target=target, past=past, layout=layout, where=f"`{file.name}`"
+        )
+        wanted = [c for c in (columns.id, columns.time, *columns.numeric) if c]
+        frame = table.load(wanted, columns.id)
+        _refuse_text(frame, columns, file.name)
+        frames.append(_long(frame, columns, _stem(file)))
+        chosen = chosen or columns
+        units.append(read_times(frame[columns.time], columns.time, time_unit))
+        if columns.numeric != chosen.numeric and layout == "long":
+            raise DataError(
+                f"`{file.name}` has the columns {', '.join(columns.numeric)}, "
+                f"`{files[0].name}` has {', '.join(chosen.numeric)}",
+                hint="files that are read together need the same columns; name the target",
+                attempt="gymjax train ... --target COLUMN",
+                code="data.mixed_files",
+            )
+    assert chosen is not None
+    if len({unit.clock for unit in units}) > 1 or len({unit.zone for unit in units}) > 1:
+        raise DataError(
+            "the files mix times with and without a zone",
+            hint="write every file's times alike",
+            code="data.mixed_files",
+        )
+    return _assemble(frames, units, chosen)
+
+
+def read_frame(
+    frame: pd.DataFrame,
+    *,
+    name: str = "series",
+    layout: Layout = "long",
+    id: str | None = None,
+    time: str | None = None,
+    target: Sequence[str] = (),
+    past: Sequence[str] = (),
+    time_unit: TimeUnit = "auto",
+) -> Panel:
+    """Make a Panel of a pandas data frame; `name` is the id of the series when there is no id column."""
+    kinds = {str(c): pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns}
+    columns = find_columns(kinds, id=id, time=time, target=target, past=past, layout=layout, where="the data frame")
+    _refuse_text(frame, columns, "the data frame")
+    times = read_times(frame[columns.time], columns.time, time_unit)
+    return _assemble([_long(frame, columns, name)], [times], columns)
+
+
+def find_files(path: str | Path) -> list[Path]:
+    """Return the data files that a path, folder or glob names, sorted."""
+    text = str(path)
+    found = Path(text).expanduser()
+    if found.is_dir():
+        files = sorted(f for f in found.iterdir() if f.is_file() and _suffix(f) in FORMATS)
+    elif found.is_file():
+        files = [found]
+    else:
+        files = sorted(Path(f) for f in glob.glob(text, recursive=True) if Path(f).is_file())
+    if not files:
+        raise DataError(
+            f"no data at `{text}`" if not found.is_dir() else f"no {', '.join(FORMATS)} file in `{text}`",
+            hint="give a file, a folder of files, or a quoted glob",
+            attempt="gymjax generate --out cpu.parquet",
+            code="data.not_found",
+        )
+    if odd := [f for f in files if _suffix(f) not in FORMATS]:
+        raise DataError(
+            f"`{odd[0].name}` is of no format that can be read",
+            hint=f"choose from {', '.join(FORMATS)}",
+            code="data.format",
+        )
+    return files
+
+
+def _suffix(path: Path) -> str:
+    parts = "".join(path.suffixes[-2:]).lower()
+    return parts if parts in FORMATS else path.suffix.lower()
+
+
+def _stem(path: Path) -> str:
+    return path.name[: -len(_suffix(path))]
+
+
+class _readable:
+    """Turn what readers raise on a damaged file into one DataError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, DataError | MemoryError | KeyboardInterrupt):
+            return
+        if isinstance(error, pd.errors.EmptyDataError):
+            raise DataError(
+                f"`{self.path.name}` is empty", hint="it holds no header and no row", code="data.empty"
+            ) from error
+        raise DataError(
+            f"`{self.path.name}` can not be read: {str(error).strip().splitlines()[0][:200]}",
+            hint="the file is damaged, cut short or of another format than its name says",
+            code="data.unreadable",
+        ) from error
+
+
+def _refuse_text(frame: pd.DataFrame, columns: Columns, where: str) -> None:
+    for name in columns.numeric:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            numbers = pd.to_numeric(frame[name], errors="coerce")
+            bad = numbers.isna() & frame[name].notna()
+            row = int(np.flatnonzero(bad)[0]) if bad.any() else 0
+            raise DataError(
+                f"column `{name}` of `{where}` is not numeric: `{frame[name].iloc[row]}` in data row {row + 1}",
+                hint=f"{int(bad.sum()):,} values are text; write missing values as empty cells",
+                code="data.text",
+            )
+
+
+def _long(frame: pd.DataFrame, columns: Columns, stem: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return series codes, ids and values [rows, channels] of one file."""
+    if columns.layout == "wide":
+        values = frame[list(columns.target)].to_numpy(np.float64)
+        codes = np.repeat(np.arange(values.shape[1]), values.shape[0])
+        return codes, [str(name) for name in columns.target], values.T.reshape(-1, 1)
+    values = np.column_stack([frame[name].to_numpy(np.float64, na_value=np.nan) for name in columns.numeric])
+    if columns.id is None:
+        return np.zeros(len(frame), np.int64), [stem], values
+    ids = frame[columns.id]
+    if ids.isna().any():
+        row = int(np.flatnonzero(ids.isna())[0])
+        raise DataError(
+            f"id column `{columns.id}` is empty in {ids.isna().sum():,} rows, first in data row {row + 1}",
+            hint="every row needs the id of its series",
+            code="data.id_missing",
+        )
+    codes, names = pd.factorize(ids)
+    return codes.astype(np.int64), [str(name) for name in names], values
+
+
+def _assemble(
+    parts: Sequence[tuple[np.ndarray, list[str], np.ndarray]], units: Sequence[Any], columns: Columns
+) -> Panel:
+    ids = list(dict.fromkeys(name for _, names, _ in parts for name in names))
+    place = {name: position for position, name in enumerate(ids)}
+    codes = [np.array([place[n] for n in names], np.int64)[c] if names else c for c, names, _ in parts]
+    repeats = [len(c) // max(len(unit.stamps), 1) for (c, _, _), unit in zip(parts, units, strict=True)]
+    times = [np.tile(unit.stamps, times) for unit, times in zip(units, repeats, strict=True)]
+    wide = columns.layout == "wide"
+    return make_panel(
+        np.concatenate(codes),
+        ids,
+        np.concatenate(times),
+        np.concatenate([values for _, _, values in parts]),
+        channels=("value",) if wide else columns.numeric,
+        targets=1 if wide else len(columns.target),
+        clock=units[0].clock,
+        zone=units[0].zone,
+        id_name=columns.id or "unique_id",
+        time_name=columns.time,
+        notes=tuple(dict.fromkeys(unit.note for unit in units if unit.note)),
+    )

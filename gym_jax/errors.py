@@ -1,0 +1,130 @@
+"""What can go wrong, with its exit code. Every error says what, why and what to type next."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class GymJaxError(Exception):
+    """An error a user can act on: message, hint and a command to try.
+
+    `code` names it for machines (`data.duplicates`), `exit_code` is what the command line leaves with.
+    """
+
+    exit_code = 1
+    code = "run.failed"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, attempt: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.attempt = message, hint, attempt
+        self.code = code or type(self).code
+
+    def lines(self) -> list[str]:
+        """Return the message as `error:`, `hint:` and `try:` lines."""
+        lines = [f"error: {self.message}"]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        if self.attempt:
+            lines.append(f"try: {self.attempt}")
+        return lines
+
+
+class RunFailed(GymJaxError):
+    """The run itself failed (exit 1)."""
+
+
+class ConfigError(GymJaxError):
+    """A wrong word or value in a configuration or on the command line (exit 2)."""
+
+    exit_code, code = 2, "config.invalid"
+
+
+class DataError(GymJaxError):
+    """The data are missing, unreadable or not what the configuration says (exit 3)."""
+
+    exit_code, code = 3, "data.invalid"
+
+
+class CheckpointError(GymJaxError):
+    """A checkpoint or run is missing, incompatible or damaged (exit 4)."""
+
+    exit_code, code = 4, "checkpoint.invalid"
+
+
+class Diverged(GymJaxError):
+    """The loss is no longer a finite number (exit 5)."""
+
+    exit_code, code = 5, "run.diverged"
+
+
+class StorageError(GymJaxError):
+    """The disk refuses: full, read-only or gone (exit 6)."""
+
+    exit_code, code = 6, "storage.failed"
+
+
+class PeerError(GymJaxError):
+    """Another process of the run is gone, or the watchdog fired (exit 7)."""
+
+    exit_code, code = 7, "run.peer"
+
+
+class MissingExtra(GymJaxError):
+    """An optional package or plug-in is not installed (exit 8)."""
+
+    exit_code, code = 8, "extra.missing"
+
+
+class GateFailed(GymJaxError):
+    """A quality gate was not passed (exit 9)."""
+
+    exit_code, code = 9, "gate.failed"
+
+
+class RunInUse(GymJaxError):
+    """Another process holds the run folder (exit 75)."""
+
+    exit_code, code = 75, "run.in_use"
+
+
+class Interrupted(GymJaxError):
+    """A signal stopped the run after it was saved (exit 130 for Ctrl-C, 143 for SIGTERM)."""
+
+    code = "run.interrupted"
+
+    def __init__(self, message: str, *, exit_code: int, hint: str | None = None, attempt: str | None = None) -> None:
+        super().__init__(message, hint=hint, attempt=attempt)
+        self.exit_code = exit_code
+
+
+EXIT_CODES = {
+    0: "ok",
+    1: "run failed",
+    2: "usage or configuration",
+    3: "data",
+    4: "checkpoint or run missing, incompatible or damaged",
+    5: "diverged",
+    6: "storage",
+    7: "peer or watchdog",
+    8: "missing extra or plug-in",
+    9: "quality gate failed",
+    75: "run folder in use",
+    130: "Ctrl-C, saved",
+    143: "SIGTERM, saved",
+}
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the word a user most likely meant, if any is near."""
+    words = list(words)
+    lowered = {known.lower(): known for known in words}
+    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return a hint: the nearest right word, or all of them."""
+    words = sorted(words)
+    found = nearest(word, words)
+    return f"did you mean `{found}`?" if found else f"choose from {', '.join(words)}"

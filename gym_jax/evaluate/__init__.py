@@ -1,0 +1,1 @@
+"""Judgement: forecasts against what came, beside the baselines."""

@@ -1,0 +1,110 @@
+"""Scores of forecasts on real windows: overall, per horizon step and per series, in the data's units."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gym_jax.data.order import sequential
+from gym_jax.data.panel import Panel
+from gym_jax.data.scale import Scaler
+from gym_jax.data.windows import Windows
+from gym_jax.metrics import Totals, measure, plain, summarise
+
+ROWS_AT_ONCE = 1 << 16
+"""Windows forecast per compiled call; bounds the memory, not the result."""
+
+Forecast = Callable[[Windows, Int[np.ndarray, "steps batch"]], Float[np.ndarray, "steps batch horizon targets"]]
+
+
+class Target(NamedTuple):
+    """The totals of one target channel, grouped three ways."""
+
+    overall: Totals
+    horizon: Totals
+    series: Totals
+
+
+def forecasts(
+    forecast: Forecast, windows: Windows, scaler: Scaler, *, batch_size: int
+) -> Iterable[tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n horizon targets"]]]:
+    """Yield positions of windows and their forecasts in the data's units, in order, every window once."""
+    order = sequential(len(windows), batch_size)
+    series = np.asarray(windows.series)
+    steps = max(1, ROWS_AT_ONCE // batch_size)
+    for begin in range(0, len(order), steps):
+        part = order[begin : begin + steps]
+        if len(part) < steps and begin:  # the same shape again: no second compilation
+            part = np.pad(part, ((0, steps - len(part)), (0, 0)), constant_values=-1)
+        predicted = np.asarray(forecast(windows, part))
+        index = part.reshape(-1)
+        real = index >= 0
+        values = predicted.reshape(-1, *predicted.shape[2:])[real]
+        yield index[real], scaler.restore(values, series[index[real]])
+
+
+def score(forecast: Forecast, windows: Windows, panel: Panel, scaler: Scaler, *, batch_size: int) -> tuple[Target, ...]:
+    """Return the totals of each target over every observed element that the windows forecast."""
+    horizon, series = windows.horizon, np.asarray(windows.series)
+    origins = np.asarray(windows.origins) - windows.room
+    count = len(panel.series)
+    totals = [Target(Totals.zero(1), Totals.zero(horizon), Totals.zero(count)) for _ in range(panel.targets)]
+    steps = np.arange(horizon)
+    for index, predicted in forecasts(forecast, windows, scaler, batch_size=batch_size):
+        rows = origins[index][:, None] + steps
+        owner = series[index][:, None]
+        for channel, old in enumerate(totals):
+            truth, seen, guess = panel.values[rows, channel], panel.mask[rows, channel], predicted[..., channel]
+            by_series = measure(guess, truth, seen, owner, count)
+            by_step = measure(guess, truth, seen, steps[None, :], horizon)
+            totals[channel] = Target(
+                old.overall.merge(by_series.collapse()), old.horizon.merge(by_step), old.series.merge(by_series)
+            )
+    return tuple(totals)
+
+
+def report(
+    totals: Sequence[Target], panel: Panel, naive: Float[np.ndarray, "series targets"], *, detail: bool = True
+) -> dict[str, Any]:
+    """Return the errors as plain JSON, a block per target; overall MASE is the mean over series (Makridakis 2020)."""
+    out: dict[str, Any] = {}
+    for channel, (overall, horizon, series) in enumerate(totals):
+        per_series = summarise(series, naive[:, channel])
+        block: dict[str, Any] = {key: float(value[0]) for key, value in summarise(overall).items()}
+        scaled = per_series["mase"]
+        block["mase"] = float(np.nanmean(scaled)) if np.isfinite(scaled).any() else float("nan")
+        block["count"] = int(overall.count[0])
+        block = {key: plain(value) for key, value in block.items()}
+        if detail:
+            block["per_horizon"] = {key: plain(value) for key, value in summarise(horizon).items()}
+            block["per_series"] = {"id": list(panel.series)} | {key: plain(value) for key, value in per_series.items()}
+        out[panel.channels[channel]] = block
+    return out
+
+
+def verdict(
+    name: str, model: Mapping[str, Mapping[str, Any]], baselines: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> str:
+    """Return one clear sentence: does the model beat every baseline on MAE, and if not, which one it loses to."""
+    sentences = []
+    for target, own in model.items():
+        rivals = {
+            kind: scores[target]["mae"] for kind, scores in baselines.items() if scores[target]["mae"] is not None
+        }
+        if not rivals or own["mae"] is None:
+            sentences.append(f"{target}: nothing to compare with.")
+            continue
+        best = min(rivals, key=rivals.__getitem__)
+        gain = 1 - own["mae"] / rivals[best] if rivals[best] else 0.0
+        if own["mae"] < rivals[best]:
+            sentences.append(
+                f"{target}: {name} beats every baseline; its MAE is {gain:.1%} below the best of them, `{best}`."
+            )
+        else:
+            losses = [kind for kind, mae in rivals.items() if own["mae"] >= mae]
+            sentences.append(
+                f"{target}: {name} does NOT beat {' and '.join(f'`{kind}`' for kind in losses)}; "
+                f"its MAE is {-gain:.1%} above the best baseline, `{best}`."
+            )
+    return " ".join(sentences)

@@ -1,0 +1,120 @@
+"""Forecast errors as mergeable totals in float64 and the data's units; division comes once, last.
+
+MSE, MAE, RMSE, R2 and sMAPE follow Hyndman and Koehler (2006); MASE is scaled by the seasonal naive error of the
+training rows; sMAPE is in percent, 0 to 200, and 0 where forecast and truth are both 0.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+ERRORS = ("mse", "mae", "rmse", "r2", "smape", "mase")
+"""What `summarise` reports; of these, more is better only for r2."""
+
+
+class Totals(NamedTuple):
+    """Sums over observed elements of each group (a series, a horizon step, or all): arrays of shape [groups].
+
+    `mean` and `spread` (sum of squared deviations) of the truth merge by Chan's formula, which keeps the variance of
+    values near 1e9.
+    """
+
+    count: Float[np.ndarray, " groups"]  # type: ignore[assignment]
+    absolute: Float[np.ndarray, " groups"]
+    squared: Float[np.ndarray, " groups"]
+    relative: Float[np.ndarray, " groups"]
+    mean: Float[np.ndarray, " groups"]
+    spread: Float[np.ndarray, " groups"]
+
+    @classmethod
+    def zero(cls, groups: int) -> "Totals":
+        """Return totals of nothing."""
+        return cls(*(np.zeros(groups) for _ in cls._fields))
+
+    def merge(self, other: "Totals") -> "Totals":
+        """Return the totals of both; the order does not matter beyond rounding."""
+        count = self.count + other.count
+        safe = np.maximum(count, 1)
+        apart = other.mean - self.mean
+        return Totals(
+            count,
+            self.absolute + other.absolute,
+            self.squared + other.squared,
+            self.relative + other.relative,
+            self.mean + apart * other.count / safe,
+            self.spread + other.spread + apart * apart * self.count * other.count / safe,
+        )
+
+    def collapse(self) -> "Totals":
+        """Return the totals of all groups together, as one group."""
+        whole = Totals.zero(1)
+        count = self.count.sum()
+        mean = (self.mean * self.count).sum() / max(count, 1)
+        spread = (self.spread + self.count * (self.mean - mean) ** 2).sum()
+        sums = (self.absolute.sum(), self.squared.sum(), self.relative.sum())
+        return whole.merge(Totals(*(np.array([x], np.float64) for x in (count, *sums, mean, spread))))
+
+
+def measure(
+    forecast: Float[np.ndarray, "..."],
+    truth: Float[np.ndarray, "..."],
+    observed: Bool[np.ndarray, "..."],
+    group: Int[np.ndarray, "..."],
+    groups: int,
+) -> Totals:
+    """Return the totals of one chunk; `group` says which group each element belongs to."""
+    f, y, g = (np.asarray(x)[observed] for x in np.broadcast_arrays(forecast, truth, group))
+    f, y = f.astype(np.float64), y.astype(np.float64)
+    error = np.abs(f - y)
+    size = np.abs(f) + np.abs(y)
+    relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return np.bincount(g, values, groups)
+
+    count = np.bincount(g, minlength=groups).astype(np.float64)
+    mean = total(y) / np.maximum(count, 1)
+    return Totals(count, total(error), total(error * error), total(relative), mean, total((y - mean[g]) ** 2))
+
+
+def summarise(totals: Totals, naive: Float[np.ndarray, " groups"] | None = None) -> dict[str, np.ndarray]:
+    """Return every error per group; NaN where a group is empty, or its truth or naive error does not vary.
+
+    `naive` is the mean absolute seasonal naive error on the training rows, in the data's units, for MASE.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mse = totals.squared / totals.count
+        mae = totals.absolute / totals.count
+        r2 = np.where(totals.spread > 0, 1 - totals.squared / totals.spread, np.nan)
+        out = {"mse": mse, "mae": mae, "rmse": np.sqrt(mse), "r2": r2, "smape": totals.relative / totals.count}
+        if naive is not None:
+            out["mase"] = np.where(naive > 0, mae / naive, np.nan)
+    return out
+
+
+def naive_errors(
+    values: Float[np.ndarray, "rows targets"],
+    mask: Bool[np.ndarray, "rows targets"],
+    begins: Int[np.ndarray, " series"],
+    ends: Int[np.ndarray, " series"],
+    season: int,
+) -> Float[np.ndarray, "series targets"]:
+    """Return per series the mean of |y[t] - y[t - season]| over rows `begin + season <= t < end`; NaN where none is."""
+    out = np.full((len(begins), values.shape[1]), np.nan)
+    for i, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        if end - begin > season:
+            both = mask[begin + season : end] & mask[begin : end - season]
+            error = np.abs(values[begin + season : end] - values[begin : end - season])
+            count = both.sum(axis=0)
+            out[i] = np.where(count > 0, (error * both).sum(axis=0) / np.maximum(count, 1), np.nan)
+    return out
+
+
+def plain(value: Any) -> Any:
+    """Return a JSON value: rounded to nothing, NaN and infinity as null."""
+    if isinstance(value, np.ndarray):
+        return [plain(v) for v in value.tolist()]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,39 @@
+"""Models by kind: the module, and the solver of those that are not trained by gradient."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+
+from gym_jax.models.linear import Linear, solve_linear
+from gym_jax.models.lstm import LSTM
+from gym_jax.models.mlp import MLP
+from gym_jax.models.naive import Last, Seasonal
+from gym_jax.models.transformer import Transformer
+
+
+class Kind(NamedTuple):
+    """A model kind; `solve` is how its parameters come about when not by gradient descent."""
+
+    module: type[nn.Module]
+    solve: Callable[..., Any] | None = None
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the module's settings."""
+        return frozenset(field.name for field in dataclasses.fields(self.module))
+
+
+def _nothing(model: Any, examples: Any, order: Any) -> dict[str, Any]:
+    return {}
+
+
+MODELS: dict[str, Kind] = {
+    "mlp": Kind(MLP),
+    "lstm": Kind(LSTM),
+    "transformer": Kind(Transformer),
+    "linear": Kind(Linear, solve_linear),
+    "last": Kind(Last, _nothing),
+    "seasonal": Kind(Seasonal, _nothing),
+}

@@ -1,0 +1,93 @@
+"""Pre-norm Transformer encoder over patches of the window."""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gym_jax.errors import ConfigError
+from gym_jax.models.normalise import Normalise, normalise, side_features
+from gym_jax.types import Inputs, Positive, Share
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused projection for queries, keys and values.
+
+    It has no bias: a key bias has no gradient but rounding, which Adam would blow up to full steps.
+    """
+
+    heads: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
+        width = x.shape[-1]
+        qkv = nn.Dense(3 * width, use_bias=False, name="qkv")(x)
+        q, k, v = jnp.split(qkv.reshape(*x.shape[:-1], self.heads, 3 * width // self.heads), 3, axis=-1)
+        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) * (width // self.heads) ** -0.5
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores), v)
+        return nn.Dense(width, name="out")(mixed.reshape(x.shape))
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each behind a norm and beside a skip (Xiong et al. 2020)."""
+
+    heads: int
+    feedforward: int
+    dropout: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch tokens width"], *, train: bool) -> Float[Array, "batch tokens width"]:
+        drop = nn.Dropout(self.dropout, deterministic=not train)
+        x = x + drop(Attention(self.heads, name="attention")(nn.LayerNorm(name="norm_attention")(x)))
+        y = nn.gelu(nn.Dense(self.feedforward, name="up")(nn.LayerNorm(name="norm_feedforward")(x)))
+        return x + drop(nn.Dense(x.shape[-1], name="down")(y))
+
+
+class Transformer(nn.Module):
+    """Patches of `patch` steps become tokens (PatchTST, Nie et al. 2023); all tokens feed one linear head.
+
+    `channels="separate"` forecasts each target channel out of its own past with shared weights; `"mixed"` puts all
+    channels into each token. Raises ConfigError when `heads` does not divide `width`.
+    """
+
+    horizon: Positive
+    targets: Positive = 1
+    width: Positive = 64
+    heads: Positive = 4
+    layers: Positive = 2
+    feedforward: Positive = 128
+    patch: Positive = 8
+    channels: Literal["mixed", "separate"] = "mixed"
+    dropout: Share = 0.1
+    normalise: Normalise = "last"
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ConfigError(
+                f"model.heads={self.heads} does not divide model.width={self.width}",
+                hint="every head gets an equal share of the width",
+                attempt=f"model.width={max(1, round(self.width / self.heads)) * self.heads}",
+            )
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
+        x, level = normalise(inputs, self.normalise)
+        batch, side = x.shape[0], side_features(inputs)
+        if self.channels == "separate":
+            x = jnp.moveaxis(x[..., : self.targets], 2, 1).reshape(batch * self.targets, -1, 1)
+            side = None if side is None else jnp.repeat(side, self.targets, axis=0)
+        x = jnp.pad(x, ((0, 0), (-x.shape[1] % self.patch, 0), (0, 0)))
+        x = x.reshape(x.shape[0], x.shape[1] // self.patch, -1)
+        x = nn.Dense(self.width, name="embed")(x)
+        x = x + self.param("position", nn.initializers.normal(0.02), x.shape[1:])
+        for i in range(self.layers):
+            x = Block(self.heads, self.feedforward, self.dropout, name=f"block_{i}")(x, train=train)
+        x = nn.LayerNorm(name="norm")(x).reshape(x.shape[0], -1)
+        x = x if side is None else jnp.concatenate([x, side], axis=-1)
+        if self.channels == "separate":
+            out = nn.Dense(self.horizon, name="head")(x).reshape(batch, self.targets, self.horizon)
+            return level.restore(jnp.moveaxis(out, 1, 2))
+        out = nn.Dense(self.horizon * self.targets, name="head")(x)
+        return level.restore(out.reshape(batch, self.horizon, self.targets))

@@ -1,0 +1,1 @@
+"""Assembly: configuration to objects to a run folder, and back."""

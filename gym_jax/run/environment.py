@@ -1,0 +1,58 @@
+"""What a run was made with: versions, devices, git commit, command."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import jax
+
+from gym_jax import __version__
+
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "hydra-core",
+)
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, devices, git commit and command as plain JSON."""
+    return {
+        "gym_jax": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "packages": {name: package_version(name) for name in PACKAGES},
+        "devices": [f"{device.platform}:{device.device_kind}" for device in jax.devices()],
+        "git": git_commit(),
+        "command": [sys.argv[0].rsplit("/", 1)[-1], *sys.argv[1:]],
+    }
+
+
+def package_version(name: str) -> str | None:
+    """Return the installed version of a package, None when it is not there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def git_commit() -> dict[str, Any] | None:
+    """Return the commit of the working directory and whether it has changes; None outside a git checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

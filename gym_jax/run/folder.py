@@ -1,0 +1,208 @@
+"""The run folder: one self-contained place, written atomically, never reused silently.
+
+config.yaml    the resolved configuration; it alone reruns the job
+env.json       versions, device, git commit, command
+data.json      where the data came from: files with sha256, columns, series, notes, scaler
+choices.json   what the run chose by itself (devices, steps per call), reused on resume
+metrics.jsonl  a line per epoch: the source of truth, the same bytes after any interruption
+log.jsonl      events with wall-clock times
+status.json    running | done | stopped | failed, and the best step
+scores.json    test scores beside the baselines
+checkpoints/   one Orbax checkpoint a step
+"""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gym_jax.errors import CheckpointError, ConfigError, RunInUse, StorageError
+
+SCHEMA_VERSION = 1
+ADJECTIVES = tuple(
+    "amber brave calm clear eager fair glad keen kind lucid neat quick quiet sharp steady warm".split()  # noqa: SIM905
+)
+ANIMALS = tuple(
+    "badger crane dolphin falcon fox gecko heron ibex lynx marten otter owl raven seal stoat wren".split()  # noqa: SIM905
+)
+
+
+class RunFolder:
+    """Paths and atomic writes of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return a JSON file of the run, {} when it is not there. Raises CheckpointError when it is damaged."""
+        try:
+            document = json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.path / name} can not be read: {error}", hint="the run is damaged") from error
+        return document if isinstance(document, dict) else {}
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the resolved configuration as a plain tree."""
+        try:
+            return dict(yaml.safe_load((self.path / "config.yaml").read_text()))
+        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+            raise CheckpointError(
+                f"{self.path / 'config.yaml'} can not be read: {error}", hint="the run is damaged"
+            ) from error
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the whole lines of a JSONL file; a last line cut short is left out."""
+        lines = []
+        try:
+            text = (self.path / name).read_text()
+        except FileNotFoundError:
+            return []
+        for line in text.splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break
+        return lines
+
+    def write_json(self, name: str, document: Any) -> None:
+        """Write strict JSON whole or not at all."""
+        self._write(name, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+    def write_config(self, document: dict[str, Any], heading: str) -> None:
+        """Write the resolved configuration."""
+        self._write("config.yaml", f"# {heading}\n" + yaml.safe_dump(document, sort_keys=False))
+
+    def append(self, name: str, document: dict[str, Any]) -> None:
+        """Append one JSON line."""
+        with self._storage(), (self.path / name).open("a") as file:
+            file.write(json.dumps(document, allow_nan=False) + "\n")
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Append an event with the time to log.jsonl."""
+        self.append("log.jsonl", {"time": now(), "event": event, **facts})
+
+    def rewrite_lines(self, name: str, lines: list[dict[str, Any]]) -> None:
+        """Replace a JSONL file, whole or not at all."""
+        self._write(name, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+
+    def status(self, **facts: Any) -> None:
+        """Merge facts into status.json."""
+        self.write_json("status.json", {**self.read_json("status.json"), "updated": now(), **facts})
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder against other processes. Raises RunInUse that names the holder."""
+        with self._storage():
+            file = (self.path / ".lock").open("a+")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise RunInUse(
+                    f"{self.path} is in use by {file.read().strip() or 'another process'}",
+                    hint="one process trains a run at a time",
+                    attempt=f"gymjax runs show {self.path}",
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
+            file.flush()
+            yield
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.path / name
+        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+        with self._storage():
+            with temporary.open("w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} can not be written: {error.strerror or error}",
+                hint="free space or choose another folder with --run-dir",
+                attempt=f"df -h {self.path.parent}",
+            ) from error
+
+
+def now() -> str:
+    """Return the time in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def create_run(root: str | Path, *, label: str, name: str | None = None, exact: str | Path | None = None) -> RunFolder:
+    """Make a new run folder: `exact`, or `root/name`, or `root/TIME_LABEL_TWO-WORDS`. Raises when it is there."""
+    if exact is not None or name is not None:
+        path = (
+            Path(exact).expanduser().absolute() if exact is not None else Path(root).expanduser().absolute() / str(name)
+        )
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigError(
+                f"{path} exists already",
+                hint="a run folder is never reused; continue it, or choose another",
+                attempt=f"gymjax train --resume {path}",
+                code="config.run_exists",
+            )
+        return _make(path, may_exist=True)
+    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    for attempt in range(100):
+        seed = time.time_ns() + attempt
+        words = f"{ADJECTIVES[seed // 16 % 16]}-{ANIMALS[seed // 4096 % 16]}"
+        path = Path(root).expanduser().absolute() / f"{stamp}_{label}_{words}"
+        if not path.exists():
+            return _make(path, may_exist=False)
+    raise StorageError(f"no free run name in {root}")
+
+
+def _make(path: Path, *, may_exist: bool) -> RunFolder:
+    folder = RunFolder(path)
+    with folder._storage():
+        path.mkdir(parents=True, exist_ok=may_exist)
+        (path.parent / "latest").write_text(path.name + "\n")
+    return folder
+
+
+def open_run(path: str | Path, root: str | Path = "runs") -> RunFolder:
+    """Return an existing run: a folder, a name under `root`, or `latest`. Raises CheckpointError when there is none."""
+    candidates = [Path(path).expanduser(), Path(root).expanduser() / path]
+    pointer = Path(root).expanduser() / "latest"
+    if str(path) == "latest" and pointer.is_file():
+        candidates.append(Path(root).expanduser() / pointer.read_text().strip())
+    for candidate in candidates:
+        if (candidate / "config.yaml").is_file():
+            return RunFolder(candidate)
+    raise CheckpointError(
+        f"no run at `{path}`",
+        hint="a run is a folder with a config.yaml in it",
+        attempt="gymjax runs list",
+        code="run.not_found",
+    )
+
+
+def list_runs(root: str | Path = "runs") -> list[RunFolder]:
+    """Return the runs under `root`, oldest first."""
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        return []
+    return [RunFolder(path.parent) for path in sorted(root.glob("*/config.yaml"))]

@@ -1,0 +1,121 @@
+"""A run before it begins: everything read, judged and decided, nothing written."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gym_jax.config.schema import Config
+from gym_jax.data.windows import Windows
+from gym_jax.errors import DataError
+from gym_jax.models.registry import MODELS
+from gym_jax.run.assemble import Prepared, build_loss, build_model, build_optimiser, cut, load_panel, look_back, prepare
+from gym_jax.train.flops import count_flops
+from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
+from gym_jax.train.step import init_state, make_train_step
+from gym_jax.types import TrainState
+
+CHUNK_FLOPS = 25e9
+"""Operations per compiled call: about half a second on two CPU cores."""
+LONGEST_CHUNK = 4096
+
+
+class Plan(NamedTuple):
+    """A run before it begins: everything decided, nothing compiled."""
+
+    config: Config
+    prepared: Prepared
+    model: Any
+    train: Windows
+    val: Windows
+    layout: Layout
+    steps: int
+    """Optimiser steps of an epoch."""
+    chunk: int
+
+
+def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
+    """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
+    request_cpu_devices(config.train.placement, (choices or {}).get("devices", config.train.devices))
+    prepared = prepare(config, load_panel(config))
+    model = build_model(config, prepared.panel, prepared.season)
+    windows = cut(config, prepared, "train")
+    if not len(windows):
+        raise DataError(
+            "no training window: nothing was observed in the train part",
+            hint="look at the gaps, or at the split",
+            code="data.no_windows",
+        )
+    layout = make_layout(config.train.placement, (choices or {}).get("devices", config.train.devices))
+    steps = -(-len(windows) // config.train.batch_size)
+    chunk = (choices or {}).get("chunk") or config.train.chunk or _chunk(config, model, windows, steps)
+    return Plan(config, prepared, model, windows, cut(config, prepared, "val"), layout, steps, chunk)
+
+
+def fresh_state(plan: Plan) -> TrainState:
+    """Return the state before the first step, on the plan's devices."""
+    config = plan.config
+    tx, _ = build_optimiser(config, plan.steps)
+    inputs = reading(plan, plan.train).take(jnp.zeros(1, jnp.int32)).inputs
+    return plan.layout.replicate(init_state(plan.model, tx, jax.random.key(config.train.seed), inputs))
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return the plan in numbers: panel, windows, steps, parameters, memory."""
+    panel, config = plan.prepared.panel, plan.config
+    shapes = jax.eval_shape(lambda: fresh_state(plan))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
+    weights = jax.tree.leaves((shapes.params, shapes.opt_state))
+    return {
+        "data": config.data.path or "generated CPU-allocation panel (no --data given)",
+        "series": len(panel.series),
+        "rows": len(panel.values),
+        "interval": panel.describe_step(),
+        "targets": list(panel.channels[: panel.targets]),
+        "notes": list(panel.notes),
+        "windows": {"train": len(plan.train), "val": len(plan.val)},
+        "model": config.model.kind,
+        "parameters": int(parameters),
+        "steps_per_epoch": plan.steps,
+        "epochs": config.train.epochs,
+        "placement": config.train.placement,
+        "devices": len(plan.layout.devices),
+        "data_bytes": int(sum(leaf.nbytes for leaf in jax.tree.leaves(plan.train))),
+        "state_bytes": int(sum(leaf.size * leaf.dtype.itemsize for leaf in weights)),
+    }
+
+
+def _chunk(config: Config, model: Any, windows: Windows, steps: int) -> int:
+    """Return the steps of one compiled call, out of the operations of one: the same on every machine."""
+    if MODELS[config.model.kind].solve is not None:
+        return 1
+    tx, _ = build_optimiser(config, steps)
+    batch = jax.eval_shape(windows.take, jax.ShapeDtypeStruct((config.train.batch_size,), jnp.int32))
+    state = jax.eval_shape(lambda key, inputs: init_state(model, tx, key, inputs), jax.random.key(0), batch.inputs)
+    flops = count_flops(make_train_step(model, build_loss(config), tx), state, batch)
+    return int(np.clip(CHUNK_FLOPS / max(flops, 1), 2, LONGEST_CHUNK))
+
+
+def reading(plan: Plan, windows: Windows) -> Windows:
+    """Return the windows with the look-back that the model reads."""
+    return windows.with_context(look_back(plan.model, plan.config.task.context))
+
+
+def columns(plan: Plan) -> dict[str, Any]:
+    """Return what a model needs of its data to be used again: columns, time step, series and scaler."""
+    panel = plan.prepared.panel
+    return {
+        "columns": {
+            "id": panel.id_name,
+            "time": panel.time_name,
+            "channels": list(panel.channels),
+            "targets": panel.targets,
+        },
+        "step": panel.step,
+        "clock": panel.clock,
+        "zone": panel.zone,
+        "series": list(panel.series),
+        "scaler": plan.prepared.scaler.to_json(),
+        "notes": list(panel.notes),
+    }

@@ -1,0 +1,71 @@
+"""Scores of a trained model beside the baselines, for one part of the split."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gym_jax.config.schema import Config
+from gym_jax.data.order import sequential
+from gym_jax.data.split import Part
+from gym_jax.data.windows import Windows
+from gym_jax.errors import DataError
+from gym_jax.evaluate.score import report, score, verdict
+from gym_jax.metrics import naive_errors
+from gym_jax.models.registry import MODELS
+from gym_jax.run.assemble import Prepared, cut, look_back, model_of
+from gym_jax.train.parallel import make_forecast
+
+SOLVE_BATCH = 8192
+
+
+def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, part: Part = "test") -> dict[str, Any]:
+    """Return the errors of the model and of every baseline on one part, with a sentence that compares them."""
+    panel, split = prepared.panel, prepared.split
+    windows = cut(config, prepared, part)
+    if not len(windows):
+        raise DataError(
+            f"the {part} part holds no window to score",
+            hint="its share of the rows is 0, or nothing in it was observed",
+            attempt="gymjax train ... data.split.train=0.7 data.split.val=0.1",
+            code="data.no_windows",
+        )
+    naive = naive_errors(
+        panel.values[:, : panel.targets],
+        panel.mask[:, : panel.targets],
+        split.train.begin,
+        split.train.end,
+        prepared.season,
+    )
+
+    def errors(module: Any, weights: Any, *, detail: bool) -> dict[str, Any]:
+        seen = windows.with_context(look_back(module, config.task.context))
+        totals = score(_bound(module, weights), seen, panel, prepared.scaler, batch_size=config.evaluate.batch_size)
+        return report(totals, panel, naive, detail=detail)
+
+    own = errors(model, variables, detail=True)
+    others: dict[str, Any] = {}
+    for kind in config.evaluate.baselines:
+        if kind != config.model.kind:
+            module = model_of(kind, config, panel, prepared.season)
+            others[kind] = errors(module, {"params": solve(kind, module, cut(config, prepared, "train"))}, detail=False)
+    return {
+        "part": part,
+        "windows": len(windows),
+        "season": prepared.season,
+        "model": {"kind": config.model.kind, "targets": own},
+        "baselines": others,
+        "verdict": verdict(config.model.kind, own, others),
+    }
+
+
+def solve(kind: str, module: Any, train: Windows) -> Any:
+    """Return the parameters of a kind that is not trained by gradient."""
+    solver = MODELS[kind].solve
+    assert solver is not None
+    return solver(module, train, sequential(len(train), SOLVE_BATCH))
+
+
+def _bound(module: Any, variables: Any) -> Callable[[Windows, np.ndarray], np.ndarray]:
+    forecast = make_forecast(module)
+    return lambda windows, order: np.asarray(forecast(variables, windows, order))

@@ -1,0 +1,122 @@
+"""What a training run carries from chunk to chunk, and how it is saved and taken up again."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from gym_jax.errors import CheckpointError, Diverged
+from gym_jax.run.folder import RunFolder
+from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, retain, save_checkpoint, saved_steps
+from gym_jax.train.loop import Position, Progress
+from gym_jax.train.stopping import EarlyStop
+from gym_jax.types import Mean, TrainState
+
+KEEP_LAST = 2
+
+
+@dataclass
+class Session:
+    """The state of a run between two chunks."""
+
+    folder: RunFolder
+    facts: Mapping[str, Any]
+    """Config, columns, series and scaler: saved beside the parameters of every step."""
+    state: TrainState
+    position: Position = field(default_factory=Position)
+    stopping: EarlyStop = field(default_factory=EarlyStop)
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    """Total and count of each metric over the epoch so far."""
+    best: tuple[TrainState, dict[str, Any]] | None = None
+    """The best state and its metadata, on the host, until it is on the disk."""
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps so far."""
+        return int(self.state.step)
+
+    def advance(self, progress: Progress) -> None:
+        """Take in a chunk. Raises Diverged when a loss is not finite; nothing of it is ever saved."""
+        losses = progress.metrics["loss"]
+        if not all(math.isfinite(value) for value in losses.total.tolist()):
+            bad = next(i for i, value in enumerate(losses.total.tolist()) if not math.isfinite(value))
+            step = int(progress.state.step) - len(losses.total) + bad + 1
+            raise Diverged(
+                f"the loss is not finite at step {step} (epoch {self.position.epoch + 1})",
+                hint="a lower learning rate or stricter clipping is the usual cure; the last checkpoint is whole",
+                attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
+            )
+        self.state, self.position = progress.state, progress.position
+        for name, mean in progress.metrics.items():
+            old = self.sums.get(name, [0.0, 0.0])
+            self.sums[name] = [old[0] + math.fsum(mean.total.tolist()), old[1] + math.fsum(mean.count.tolist())]
+
+    def means(self) -> dict[str, float]:
+        """Return the means of the epoch so far."""
+        return {name: total / count if count else math.nan for name, (total, count) in self.sums.items()}
+
+    def end_epoch(self, value: float | None) -> bool:
+        """Take in a validation value (None: there is none); return whether it is the best so far."""
+        self.sums = {}
+        if value is None:
+            return False
+        self.stopping = self.stopping.update(value, epoch=self.position.epoch, step=self.step)
+        better = self.stopping.best_step == self.step
+        if better:
+            self.best = (jax.device_get(self.state._replace(key=jax.random.key_data(self.state.key))), self.metadata())
+        return better
+
+    @property
+    def best_step(self) -> int:
+        """The step whose weights the run ends with."""
+        return self.stopping.best_step or self.step
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what a checkpoint carries beside its arrays."""
+        return {
+            **self.facts,
+            "position": list(self.position),
+            "stopping": [None if math.isinf(self.stopping.best) else self.stopping.best, *self.stopping[1:]],
+            "sums": self.sums,
+        }
+
+    def save(self) -> None:
+        """Write the best step, then this one, then drop what is neither best nor among the newest."""
+        if self.best is not None:
+            state, metadata = self.best
+            key = jax.random.wrap_key_data(state.key)
+            save_checkpoint(self.folder.checkpoints, int(state.step), state._replace(key=key), metadata)
+            self.best = None
+        save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
+        newest = [step for step in saved_steps(self.folder.checkpoints) if step <= self.step][-KEEP_LAST:]
+        retain(self.folder.checkpoints, {*newest, self.best_step})
+
+    def restore(self) -> bool:
+        """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it."""
+        steps = saved_steps(self.folder.checkpoints)
+        if steps:
+            path = self.folder.checkpoints / str(steps[-1])
+            metadata = read_metadata(path)
+            if metadata.get("schema") != self.facts["schema"]:
+                raise CheckpointError(
+                    f"checkpoint {path} has schema {metadata.get('schema')}, this version reads {self.facts['schema']}",
+                    hint="it was written by another version of gym_jax",
+                )
+            self.state = restore_checkpoint(path, self.state)
+            self.position = Position(*metadata["position"])
+            best, *rest = metadata["stopping"]
+            self.stopping = EarlyStop(math.inf if best is None else best, *rest)
+            self.sums = metadata["sums"]
+        lines = self.folder.read_lines("metrics.jsonl")
+        if lines or (self.folder.path / "metrics.jsonl").exists():
+            self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])
+        return bool(steps)
+
+
+def merged(metrics: Mapping[str, Mean]) -> dict[str, float]:
+    """Return means out of per-step totals and counts, added up in float64."""
+    return {
+        name: math.fsum(mean.total.tolist()) / max(math.fsum(mean.count.tolist()), 1) for name, mean in metrics.items()
+    }

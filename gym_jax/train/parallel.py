@@ -1,0 +1,156 @@
+"""One epoch as one compiled program, on one device or several, behind one signature.
+
+`one`    a single device
+`cores`  `shard_map` over the CPU, one XLA device per core
+`shard`  `jit` over a mesh of all devices; the compiler splits the work
+`pmap`   `jax.pmap` over all devices
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int
+
+from gym_jax.errors import ConfigError
+from gym_jax.types import EvalStep, Examples, Metrics, Model, Step, TrainState
+
+Placement = Literal["one", "cores", "shard", "pmap"]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+AXIS = "data"
+
+Order = Int[np.ndarray, "steps batch"]
+Epoch = Callable[[TrainState, Examples, Order], tuple[TrainState, Metrics]]
+"""`(state, examples, order) -> (state, metrics of every step)`; the old state's buffers are given away."""
+Evaluation = Callable[[TrainState, Examples, Order], Metrics]
+
+
+class Layout(NamedTuple):
+    """Where a program runs."""
+
+    placement: Placement
+    devices: tuple[jax.Device, ...]
+
+    @property
+    def mesh(self) -> Mesh:
+        """The devices in a row; Auto axes, so that gathers inside jit need no sharding of their own."""
+        return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+    def replicate(self, tree: Any) -> Any:
+        """Return the tree on every device of the layout, in buffers of its own when it was elsewhere."""
+        if self.placement == "one":
+            return jax.device_put(tree, self.devices[0])
+        return jax.device_put(tree, NamedSharding(self.mesh, P()))
+
+    def pad(self, order: Order) -> Order:
+        """Return the order with batches padded by -1 to a multiple of the number of devices."""
+        return np.pad(order, ((0, 0), (0, -order.shape[1] % len(self.devices))), constant_values=-1)
+
+
+def cpu_cores() -> int:
+    """Return the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def request_cpu_devices(placement: Placement, count: int | None = None) -> None:
+    """Ask JAX for that many CPU devices, before any is opened; `cores` asks for one per core.
+
+    Does nothing once devices are open: `make_layout` then says what is missing.
+    """
+    wanted = count or (cpu_cores() if placement == "cores" else None)
+    if wanted and placement != "one":
+        try:
+            jax.config.update("jax_num_cpu_devices", wanted)
+        except RuntimeError:
+            return
+
+
+def make_layout(placement: Placement, count: int | None = None) -> Layout:
+    """Return the layout of `count` devices (None: all there are). Raises ConfigError when there are fewer."""
+    if placement == "one":
+        return Layout(placement, (jax.devices()[0],))
+    found = jax.devices("cpu") if placement == "cores" else jax.devices()
+    wanted = count or (cpu_cores() if placement == "cores" else len(found))
+    if wanted > len(found):
+        raise ConfigError(
+            f"train.placement={placement} needs {wanted} devices, JAX has {len(found)} {found[0].platform}",
+            hint="CPU devices are made before JAX opens the first one; set JAX_NUM_CPU_DEVICES, or ask for fewer",
+            attempt=f"JAX_NUM_CPU_DEVICES={wanted} gymjax train ... train.placement={placement}",
+            code="config.devices",
+        )
+    return Layout(placement, tuple(found[:wanted]))
+
+
+def make_epoch(step_for: Callable[..., Step], layout: Layout) -> Epoch:
+    """Compile `scan(step)` over an order of indices; `step_for` takes `axis_name` and returns the step.
+
+    `functools.partial(make_train_step, model, loss, tx)` is such a `step_for`. State and examples must have been
+    placed with `layout.replicate`.
+    """
+
+    def run(step: Step) -> Epoch:
+        def epoch(state: TrainState, examples: Examples, order: Any) -> tuple[TrainState, Metrics]:
+            return lax.scan(lambda state, indices: step(state, examples.take(indices)), state, order)
+
+        return epoch
+
+    return _spread(run, step_for, layout, donate=(0,))
+
+
+def make_evaluation(step_for: Callable[..., EvalStep], layout: Layout) -> Evaluation:
+    """Compile an evaluation over an order of indices, like `make_epoch`; metrics come per step, to be added up."""
+
+    def run(step: EvalStep) -> Evaluation:
+        def evaluation(state: TrainState, examples: Examples, order: Any) -> Metrics:
+            return lax.map(lambda indices: step(state, examples.take(indices)), order)
+
+        return evaluation
+
+    return _spread(run, step_for, layout, donate=())
+
+
+def make_forecast(model: Model) -> Callable[[Any, Examples, Order], Float[Array, "steps batch horizon targets"]]:
+    """Compile predictions of every batch of an order; rows of padding (-1) hold no meaning."""
+
+    @jax.jit
+    def forecast(variables: Any, examples: Examples, order: Any) -> Array:
+        return lax.map(lambda rows: model.apply(variables, examples.take(rows).inputs, train=False), order)
+
+    return forecast
+
+
+def _spread(run: Callable[[Any], Any], step_for: Callable[..., Any], layout: Layout, donate: Sequence[int]) -> Any:
+    """Compile `run(step)` for the layout; its last argument is the order, split by batch, all else is replicated."""
+    placement, devices = layout
+    if placement == "one":
+        compiled = jax.jit(run(step_for(axis_name=None)), donate_argnums=donate)
+        return lambda state, examples, order: compiled(state, examples, jnp.asarray(order))
+    rows = NamedSharding(layout.mesh, P(None, AXIS))
+    if placement == "pmap":
+        mapped = jax.pmap(run(step_for(axis_name=AXIS)), AXIS, in_axes=(None, None, 1), out_axes=None, devices=devices)
+
+        def split(order: Order) -> np.ndarray:
+            padded = layout.pad(order)
+            return padded.reshape(len(padded), len(devices), -1)
+
+        return lambda state, examples, order: mapped(state, examples, split(order))
+    if placement == "cores":
+        whole = jax.shard_map(
+            run(step_for(axis_name=AXIS)),
+            mesh=layout.mesh,
+            in_specs=(P(), P(), P(None, AXIS)),
+            out_specs=P(),
+            check_vma=False,
+        )
+        compiled = jax.jit(whole, donate_argnums=donate)
+    else:
+        compiled = jax.jit(
+            run(step_for(axis_name=None)), donate_argnums=donate, out_shardings=NamedSharding(layout.mesh, P())
+        )
+    return lambda state, examples, order: compiled(state, examples, jax.device_put(layout.pad(order), rows))

@@ -1,0 +1,93 @@
+"""The nouns of the house: plain pytrees of arrays, and the functions that move them."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from annotated_types import Ge, Gt, Lt
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+Positive = Annotated[int, Gt(0)]
+Share = Annotated[float, Ge(0), Lt(1)]
+"""A fraction in [0, 1)."""
+
+
+class Inputs(NamedTuple):
+    """What a model may look at. Absent parts are None; the first `targets` channels of `past` are the targets."""
+
+    past: Float[Array, "batch context channels"] | None = None
+    mask: Bool[Array, "batch context channels"] | None = None
+    """True where `past` was observed; None when all of it was."""
+    future: Float[Array, "batch horizon known"] | None = None
+    """Covariates known ahead of time."""
+    static: Float[Array, "batch features"] | None = None
+    categories: Int[Array, "batch kinds"] | None = None
+    series: Int[Array, " batch"] | None = None
+    """Position of the series in its panel."""
+
+
+class Batch(NamedTuple):
+    """Inputs, targets and weights; a weight is 0 where a row or a step is padding or missing."""
+
+    inputs: Inputs
+    targets: Float[Array, "batch horizon targets"] | Int[Array, " batch"]
+    weights: Float[Array, "batch horizon targets"] | Float[Array, " batch"]
+
+
+class TrainState(NamedTuple):
+    """Everything that changes while training, and only arrays."""
+
+    step: Int[Array, ""]
+    params: PyTree
+    opt_state: PyTree
+    key: Key[Array, ""]
+    """The run's key; the randomness of a step is `fold_in(key, step)`."""
+    collections: dict[str, PyTree]
+    """Flax collections other than parameters (batch statistics ...); empty when the model has none."""
+    ema: PyTree
+    """Averaged parameters; an empty tuple when unused."""
+
+    @property
+    def variables(self) -> dict[str, PyTree]:
+        """The variables that `model.apply` takes."""
+        return {"params": self.params, **self.collections}
+
+
+class Mean(NamedTuple):
+    """A mean that can still be merged: add the totals, add the counts, divide once and last."""
+
+    total: Float[Array, "..."]
+    count: Float[Array, "..."]  # type: ignore[assignment]
+
+    def __add__(self, other: "Mean") -> "Mean":  # type: ignore[override]
+        return Mean(self.total + other.total, self.count + other.count)
+
+    @property
+    def value(self) -> Float[Array, "..."]:
+        """The mean itself."""
+        return self.total / self.count
+
+
+Metrics = dict[str, Mean]
+Loss = Callable[[Array, Array], Array]
+"""`(prediction, target) -> elementwise loss` of the target's shape; never a mean."""
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+EvalStep = Callable[[TrainState, Batch], Metrics]
+
+
+class Model(Protocol):
+    """What the step functions ask of a model: Flax Linen's own `init` and `apply`."""
+
+    def init(self, rngs: Any, inputs: Inputs, *, train: bool = False) -> Any:
+        """Return the variables."""
+
+    def apply(self, variables: Any, inputs: Inputs, *, train: bool = False, **kwargs: Any) -> Any:
+        """Return the prediction, with the updated collections when `mutable` names any."""
+
+
+class Examples(Protocol):
+    """A pytree of arrays that makes batches: windows, table rows, labelled sequences."""
+
+    def take(self, indices: Int[Array, " batch"]) -> Batch:
+        """Return the examples at `indices`; -1 stands for padding and gets weight 0."""
+
+    def __len__(self) -> int: ...
