@@ -13,6 +13,10 @@ ERRORS = ("mse", "mae", "rmse", "r2", "smape", "mase")
 """What `summarise` reports; of these, more is better only for r2."""
 
 
+ROUNDING = 1e-12
+"""A truth whose deviation is below this share of its mean does not vary."""
+
+
 class Totals(NamedTuple):
     """Sums over observed elements of each group (a series, a horizon step, or all): arrays of shape [groups].
 
@@ -74,8 +78,12 @@ def measure(
         return np.bincount(g, values, groups)
 
     count = np.bincount(g, minlength=groups).astype(np.float64)
-    mean = total(y) / np.maximum(count, 1)
-    return Totals(count, total(error), total(error * error), total(relative), mean, total((y - mean[g]) ** 2))
+    safe = np.maximum(count, 1)
+    mean = total(y) / safe
+    centred = y - mean[g]
+    left = total(centred) / safe
+    spread = np.maximum(total(centred * centred) - left * left * count, 0.0)
+    return Totals(count, total(error), total(error * error), total(relative), mean + left, spread)
 
 
 def summarise(totals: Totals, naive: Float[np.ndarray, " groups"] | None = None) -> dict[str, np.ndarray]:
@@ -86,7 +94,8 @@ def summarise(totals: Totals, naive: Float[np.ndarray, " groups"] | None = None)
     with np.errstate(divide="ignore", invalid="ignore"):
         mse = totals.squared / totals.count
         mae = totals.absolute / totals.count
-        r2 = np.where(totals.spread > 0, 1 - totals.squared / totals.spread, np.nan)
+        varies = totals.spread > totals.count * (ROUNDING * totals.mean) ** 2
+        r2 = np.where(varies, 1 - totals.squared / totals.spread, np.nan)
         out = {"mse": mse, "mae": mae, "rmse": np.sqrt(mse), "r2": r2, "smape": totals.relative / totals.count}
         if naive is not None:
             out["mase"] = np.where(naive > 0, mae / naive, np.nan)

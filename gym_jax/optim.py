@@ -15,7 +15,7 @@ Amount = Annotated[float, Ge(0)]
 
 
 def matrices(params: PyTree) -> PyTree:
-    """Return True for what weight decay should shrink: kernels, but no biases, norms or scales."""
+    """Return True for what weight decay should shrink: all of two or more dimensions; no biases, norms or scales."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 

@@ -5,6 +5,7 @@ Nothing heavier than Typer is imported before a command runs.
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         problem.__cause__ = error
     if debug:
-        raise problem
+        traceback.print_exception(problem)
     print_error(problem, as_json=as_json, command=arguments[0] if arguments else "")
     return problem.exit_code
 

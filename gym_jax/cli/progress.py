@@ -30,7 +30,8 @@ def opening(facts: dict[str, Any]) -> list[str]:
     lines = [
         f"{facts['model']} ({facts['parameters']:,} parameters) on {facts['data']}",
         f"{facts['series']:,} series, {facts['rows']:,} rows of {facts['interval']}, "
-        f"target {', '.join(facts['targets'])}; {facts['windows']['train']:,} train and {facts['windows']['val']:,} val windows",
+        f"target {', '.join(facts['targets'])}; "
+        f"{facts['windows']['train']:,} train and {facts['windows']['val']:,} val windows",
         *(f"note: {note}" for note in facts["notes"]),
         f"run: {facts['folder']}" + (f" (resumed at step {facts['step']:,})" if facts["resumed"] else ""),
     ]
@@ -103,13 +104,14 @@ def _live() -> Iterator[Watch]:
     )
     eta = _Eta()
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("compiling", total=None, text="")
+        bar = progress.add_task("reading", total=None, text="")
 
         def watch(event: Any) -> None:
             facts = event.facts
             if event.kind == "start":
                 for line in opening(facts):
                     console.print(line, markup=False, soft_wrap=True)
+                progress.update(bar, description="compiling")
             elif event.kind == "chunk":
                 done = facts["epoch"] + facts["batch"] / facts["batches"]
                 text = (

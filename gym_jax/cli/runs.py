@@ -3,6 +3,7 @@
 from typing import Any
 
 from gym_jax.cli.show import cell, print_json, print_scores, print_table
+from gym_jax.errors import GymJaxError
 from gym_jax.run.folder import RunFolder, list_runs, open_run
 
 
@@ -53,12 +54,16 @@ def show_run(run: str, root: str, as_json: bool) -> None:
 
 
 def _line(run: RunFolder) -> dict[str, Any]:
-    status, scores, config = run.read_json("status.json"), run.read_json("scores.json"), run.read_config()
+    try:
+        status, scores, config = run.read_json("status.json"), run.read_json("scores.json"), run.read_config()
+        kind = config["model"]["kind"]
+    except (GymJaxError, KeyError, TypeError):
+        status, scores, kind = {"status": "damaged"}, {}, None
     targets = scores.get("model", {}).get("targets", {})
     first: dict[str, Any] = next(iter(targets.values()), {})
     return {
         "name": run.path.name,
-        "model": config["model"]["kind"],
+        "model": kind,
         "status": status.get("status", "unknown"),
         "epochs": status.get("epochs"),
         "steps": status.get("steps"),

@@ -62,7 +62,13 @@ def find_columns(
         id = next((lowered[name] for name in ID_NAMES if name in lowered and lowered[name] not in target), None)
     numeric = [name for name, number in kinds.items() if number and name not in (id, time)]
     if layout == "wide":
-        id, target = None, target or [name for name in numeric if name not in past]
+        if past:
+            raise DataError(
+                f"the layout wide has no past columns, but {where} is to be read with `{past[0]}`",
+                hint="every column of a wide file is a series; past columns need the layout long",
+                code="data.clash",
+            )
+        id, target = None, target or [name for name in names if name not in (id, time)]
     elif not target:
         left = [name for name in numeric if name not in past]
         if len(left) != 1:

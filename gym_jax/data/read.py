@@ -1,6 +1,7 @@
 """Files and data frames to a Panel: CSV(.gz) and Parquet, long and wide."""
 
 import glob
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,13 +24,15 @@ class Table(NamedTuple):
 
 def open_csv(path: Path) -> Table:
     """Open a comma-separated file, plain or gzipped, with one header line."""
-    with _readable(path):
-        head = pd.read_csv(path, nrows=1000)
+    with _readable(path), warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        head = pd.read_csv(path, nrows=1000, index_col=False)
+    _refuse_empty(len(head), f"`{path.name}`")
     kinds = {str(name): pd.api.types.is_numeric_dtype(head[name]) for name in head.columns}
 
     def load(columns: Sequence[str], id: str | None) -> pd.DataFrame:
         with _readable(path):
-            return pd.read_csv(path, usecols=list(columns), dtype={id: "category"} if id else None)
+            return pd.read_csv(path, usecols=list(columns), dtype={id: str} if id else None, low_memory=False)
 
     return Table(kinds, load)
 
@@ -40,7 +43,8 @@ def open_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     with _readable(path):
-        schema = pq.read_schema(path)
+        schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
+    _refuse_empty(rows, f"`{path.name}`")
     kinds = {
         field.name: pa.types.is_integer(field.type)
         or pa.types.is_floating(field.type)
@@ -52,7 +56,10 @@ def open_parquet(path: Path) -> Table:
     def load(columns: Sequence[str], id: str | None) -> pd.DataFrame:
         with _readable(path):
             table = pq.read_table(path, columns=list(columns), read_dictionary=[id] if id else None)
-            return table.to_pandas(self_destruct=True, split_blocks=True)
+            for place, column in enumerate(table.schema):
+                if pa.types.is_decimal(column.type):
+                    table = table.set_column(place, column.name, table[column.name].cast(pa.float64()))
+            return table.to_pandas(self_destruct=True, split_blocks=True, ignore_metadata=True)
 
     return Table(kinds, load)
 
@@ -88,10 +95,10 @@ def read(
         )
         wanted = [c for c in (columns.id, columns.time, *columns.numeric) if c]
         frame = table.load(wanted, columns.id)
-        _refuse_text(frame, columns, file.name)
-        frames.append(_long(frame, columns, _stem(file)))
+        _refuse_text(frame, columns, f"`{file.name}`")
+        frames.append(_long(frame, columns, _stem(file), f"`{file.name}`"))
         chosen = chosen or columns
-        units.append(read_times(frame[columns.time], columns.time, time_unit))
+        units.append(read_times(frame[columns.time], columns.time, time_unit, where=f"`{file.name}`"))
         if columns.numeric != chosen.numeric and layout == "long":
             raise DataError(
                 f"`{file.name}` has the columns {', '.join(columns.numeric)}, "
@@ -122,11 +129,13 @@ def read_frame(
     time_unit: TimeUnit = "auto",
 ) -> Panel:
     """Make a Panel of a pandas data frame; `name` is the id of the series when there is no id column."""
-    kinds = {str(c): pd.api.types.is_numeric_dtype(frame[c]) for c in frame.columns}
+    _refuse_empty(len(frame), "the data frame")
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    kinds = {name: pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
     columns = find_columns(kinds, id=id, time=time, target=target, past=past, layout=layout, where="the data frame")
     _refuse_text(frame, columns, "the data frame")
-    times = read_times(frame[columns.time], columns.time, time_unit)
-    return _assemble([_long(frame, columns, name)], [times], columns)
+    times = read_times(frame[columns.time], columns.time, time_unit, where="the data frame")
+    return _assemble([_long(frame, columns, name, "the data frame")], [times], columns)
 
 
 def find_files(path: str | Path) -> list[Path]:
@@ -174,50 +183,57 @@ class _readable:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, DataError | MemoryError | KeyboardInterrupt):
+        if not isinstance(error, Exception) or isinstance(error, DataError | MemoryError):
             return
         if isinstance(error, pd.errors.EmptyDataError):
             raise DataError(
                 f"`{self.path.name}` is empty", hint="it holds no header and no row", code="data.empty"
             ) from error
         raise DataError(
-            f"`{self.path.name}` can not be read: {str(error).strip().splitlines()[0][:200]}",
+            f"`{self.path.name}` can not be read: {(str(error).strip() or kind.__name__).splitlines()[0][:200]}",
             hint="the file is damaged, cut short or of another format than its name says",
             code="data.unreadable",
         ) from error
 
 
+def _refuse_empty(rows: int, where: str) -> None:
+    if not rows:
+        raise DataError(f"{where} holds no rows", hint="it has a header at most", code="data.empty")
+
+
 def _refuse_text(frame: pd.DataFrame, columns: Columns, where: str) -> None:
     for name in columns.numeric:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
+        if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any():
             numbers = pd.to_numeric(frame[name], errors="coerce")
             bad = numbers.isna() & frame[name].notna()
-            row = int(np.flatnonzero(bad)[0]) if bad.any() else 0
+            row = int(np.flatnonzero(bad if bad.any() else frame[name].notna())[0])
             raise DataError(
-                f"column `{name}` of `{where}` is not numeric: `{frame[name].iloc[row]}` in data row {row + 1}",
-                hint=f"{int(bad.sum()):,} values are text; write missing values as empty cells",
+                f"column `{name}` of {where} is not numeric: `{frame[name].iloc[row]}` in data row {row + 1}",
+                hint=f"{int(bad.sum()):,} values are text; write missing values as empty cells"
+                if bad.any()
+                else "its numbers are stored as text: store them as numbers",
                 code="data.text",
             )
 
 
-def _long(frame: pd.DataFrame, columns: Columns, stem: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+def _long(frame: pd.DataFrame, columns: Columns, stem: str, where: str) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Return series codes, ids and values [rows, channels] of one file."""
     if columns.layout == "wide":
-        values = frame[list(columns.target)].to_numpy(np.float64)
+        values = frame[list(columns.target)].to_numpy(np.float64, na_value=np.nan)
         codes = np.repeat(np.arange(values.shape[1]), values.shape[0])
         return codes, [str(name) for name in columns.target], values.T.reshape(-1, 1)
     values = np.column_stack([frame[name].to_numpy(np.float64, na_value=np.nan) for name in columns.numeric])
     if columns.id is None:
         return np.zeros(len(frame), np.int64), [stem], values
-    ids = frame[columns.id]
-    if ids.isna().any():
-        row = int(np.flatnonzero(ids.isna())[0])
+    codes, names = pd.factorize(frame[columns.id])
+    empty = np.isin(codes, [-1, *(code for code, name in enumerate(names) if not str(name).strip())])
+    if empty.any():
         raise DataError(
-            f"id column `{columns.id}` is empty in {ids.isna().sum():,} rows, first in data row {row + 1}",
+            f"id column `{columns.id}` of {where} is empty in {empty.sum():,} rows, "
+            f"first in data row {int(np.flatnonzero(empty)[0]) + 1}",
             hint="every row needs the id of its series",
             code="data.id_missing",
         )
-    codes, names = pd.factorize(ids)
     return codes.astype(np.int64), [str(name) for name in names], values
 
 

@@ -10,7 +10,7 @@ from gym_jax.data.split import Span
 
 ScaleKind = Literal["standard", "none"]
 Scope = Literal["series", "global"]
-SMALLEST = 1e-8
+SMALLEST = 1e-12
 """A deviation below this share of the mean is rounding, not variation: such a channel is only shifted."""
 
 

@@ -9,6 +9,8 @@ from gym_jax.data.panel import Panel
 from gym_jax.errors import DataError
 
 Part = Literal["train", "val", "test"]
+ROUNDING = 1e-9
+"""Rows: 0.29 of 100 rows is 29, although the product of the floats is below it."""
 
 
 class Span(NamedTuple):
@@ -32,11 +34,11 @@ def split_by_time(panel: Panel, *, train: float = 0.7, val: float = 0.1, gap: in
     `gap` rows before val and before test are purged: no window forecasts them.
     """
     begin, end = panel.offsets[:-1], panel.offsets[1:]
-    first_cut = begin + np.floor(panel.lengths * train).astype(np.int64)
-    second_cut = begin + np.floor(panel.lengths * min(train + val, 1.0) + 1e-9).astype(np.int64)
+    first_cut = begin + np.floor(panel.lengths * train + ROUNDING).astype(np.int64)
+    second_cut = begin + np.floor(panel.lengths * min(train + val, 1.0) + ROUNDING).astype(np.int64)
     return Split(
         Span(begin, first_cut),
-        Span(np.minimum(first_cut + (gap if val > 0 else 0), second_cut), second_cut),
+        Span(np.minimum(first_cut + gap, second_cut), second_cut),
         Span(np.minimum(second_cut + gap, end), end),
     )
 

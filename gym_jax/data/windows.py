@@ -16,7 +16,7 @@ from gym_jax.types import Batch, Inputs
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("values", "mask", "begins", "origins", "series"),
+    data_fields=("values", "mask", "bounds", "origins", "series"),
     meta_fields=("context", "horizon", "targets", "room"),
 )
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Windows:
 
     values: Float[Array, "rows channels"]
     mask: Bool[Array, "rows channels"] | None
-    begins: Int[Array, " series"]
-    """First row of each series: what lies before belongs to another one and is masked."""
+    bounds: Int[Array, " series_plus_one"]
+    """Series `i` is rows `bounds[i]` to `bounds[i + 1]`: what lies outside belongs to another one and is masked."""
     origins: Int[Array, " windows"]
     series: Int[Array, " windows"]
     context: int
@@ -57,10 +57,13 @@ class Windows:
         mask = None
         if self.mask is not None:
             seen = cut(self.mask)
-            rows = origin[:, None] + jnp.arange(-self.context, 0)
-            mask = seen[:, : self.context] & (rows >= self.begins[series][:, None])[..., None]
+            rows = origin[:, None] + jnp.arange(-self.context, self.horizon)
+            own = (rows >= self.bounds[series][:, None]) & (rows < self.bounds[series + 1][:, None])
+            seen = seen & own[..., None]
+            mask = seen[:, : self.context]
             past = jnp.where(mask, past, 0)
             weights = weights & seen[:, self.context :, : self.targets]
+            targets = jnp.where(own[:, self.context :, None], targets, 0)
         return Batch(Inputs(past=past, mask=mask, series=series), targets, weights.astype(targets.dtype))
 
     def with_context(self, context: int) -> "Windows":
@@ -82,7 +85,7 @@ def make_windows(
 ) -> Windows:
     """Scale the panel to float32 and lay it out for slicing, with `max(context, room)` masked rows in front.
 
-    Rows past the end of the data are masked too, so that a window may forecast the future.
+    Rows past the end of a series are masked too, so that a window may forecast the future.
     """
     before = max(context, room)
     owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
@@ -96,7 +99,7 @@ def make_windows(
     return Windows(
         values=jnp.asarray(values),
         mask=None if gapless else jnp.asarray(mask),
-        begins=jnp.asarray(panel.offsets[:-1] + before, jnp.int32),
+        bounds=jnp.asarray(panel.offsets + before, jnp.int32),
         origins=jnp.asarray(origins + before, jnp.int32),
         series=jnp.asarray(series, jnp.int32),
         context=context,

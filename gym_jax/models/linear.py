@@ -33,7 +33,7 @@ class Linear(nn.Module):
 
 
 def solve_linear(model: Linear, examples: Examples, order: Int[np.ndarray, "steps batch"]) -> PyTree:
-    """Return the parameters that minimise the squared error over the batches of `order`.
+    """Return the parameters that minimise the squared error of normalised windows over the batches of `order`.
 
     Uses windows whose targets were all observed; sums are float64. Raises DataError when there is none.
     """

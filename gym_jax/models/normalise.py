@@ -32,7 +32,9 @@ def normalise(inputs: Inputs, kind: Normalise) -> tuple[Float[Array, "batch cont
     """Return the normalised past, 0 where it was not observed, and what was taken out."""
     past = inputs.past
     assert past is not None, "the model needs `inputs.past`"
-    seen = jnp.ones_like(past) if inputs.mask is None else inputs.mask.astype(past.dtype)
+    seen = jnp.ones_like(past)
+    if inputs.mask is not None:
+        seen, past = inputs.mask.astype(past.dtype), jnp.where(inputs.mask, past, 0)  # even NaN is no value there
     shift = jnp.zeros_like(past[:, :1])
     scale = jnp.ones_like(shift)
     if kind == "last":
@@ -51,7 +53,8 @@ def last_seen(inputs: Inputs) -> Float[Array, "batch 1 channels"]:
     if mask is None:
         return past[:, -1:]
     age = jnp.argmax(mask[:, ::-1], axis=1, keepdims=True)
-    return jnp.take_along_axis(past, past.shape[1] - 1 - age, axis=1)
+    last = jnp.take_along_axis(past, past.shape[1] - 1 - age, axis=1)
+    return jnp.where(mask.any(axis=1, keepdims=True), last, 0)
 
 
 def side_features(inputs: Inputs) -> Float[Array, "batch features"] | None:

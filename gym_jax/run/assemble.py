@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,7 +78,8 @@ def prepare(config: Config, panel: Panel, scaler: Scaler | None = None) -> Prepa
     parts = split_by_time(panel, **shares)
     if scaler is None:
         scaler = fit_scaler(panel, parts.train, kind=config.data.scale.kind, scope=config.data.scale.scope)
-    return Prepared(panel, parts, scaler, config.evaluate.season or panel.season())
+    season = getattr(config.model, "season", None) or config.evaluate.season or panel.season()
+    return Prepared(panel, parts, scaler, season)
 
 
 def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
@@ -104,12 +106,12 @@ def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
 
 def build_model(config: Config, panel: Panel, season: int) -> Any:
     """Return the configured Flax module for this panel."""
-    return model_of(config.model.kind, config, panel, season, **settings(config.model))
+    return model_of(config.model.kind, config, panel, season, settings(config.model))
 
 
-def model_of(kind: str, config: Config, panel: Panel, season: int, **fields: Any) -> Any:
+def model_of(kind: str, config: Config, panel: Panel, season: int, fields: Mapping[str, Any] | None = None) -> Any:
     """Return a module of any kind for the configured task."""
-    entry = MODELS[kind]
+    entry, fields = MODELS[kind], dict(fields or {})
     if "season" in entry.fields:
         fields["season"] = fields.get("season") or season
     return entry.module(horizon=config.task.horizon, targets=panel.targets, **fields)

@@ -179,19 +179,16 @@ def _make(path: Path, *, may_exist: bool) -> RunFolder:
     folder = RunFolder(path)
     with folder._storage():
         path.mkdir(parents=True, exist_ok=may_exist)
-        (path.parent / "latest").write_text(path.name + "\n")
     return folder
 
 
 def open_run(path: str | Path, root: str | Path = "runs") -> RunFolder:
     """Return an existing run: a folder, a name under `root`, or `latest`. Raises CheckpointError when there is none."""
-    candidates = [Path(path).expanduser(), Path(root).expanduser() / path]
-    pointer = Path(root).expanduser() / "latest"
-    if str(path) == "latest" and pointer.is_file():
-        candidates.append(Path(root).expanduser() / pointer.read_text().strip())
-    for candidate in candidates:
+    for candidate in (Path(path).expanduser(), Path(root).expanduser() / path):
         if (candidate / "config.yaml").is_file():
             return RunFolder(candidate)
+    if str(path) == "latest" and (known := list_runs(root)):
+        return known[-1]
     raise CheckpointError(
         f"no run at `{path}`",
         hint="a run is a folder with a config.yaml in it",
@@ -201,8 +198,6 @@ def open_run(path: str | Path, root: str | Path = "runs") -> RunFolder:
 
 
 def list_runs(root: str | Path = "runs") -> list[RunFolder]:
-    """Return the runs under `root`, oldest first."""
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        return []
-    return [RunFolder(path.parent) for path in sorted(root.glob("*/config.yaml"))]
+    """Return the runs under `root`, by the time they began, oldest first."""
+    configs = Path(root).expanduser().glob("*/config.yaml")
+    return [RunFolder(path.parent) for path in sorted(configs, key=lambda path: (path.stat().st_mtime_ns, path))]

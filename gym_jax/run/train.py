@@ -58,6 +58,7 @@ def train_run(
 
     `watch` is told what happens; `stop` is asked between chunks and answers with an exit code to save and leave with.
     """
+    deadline = _deadline(max_seconds)
     plan = plan_run(config)
     run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
     with run.lock():
@@ -65,7 +66,7 @@ def train_run(
         run.write_json("env.json", environment())
         run.write_json("data.json", {"schema": SCHEMA_VERSION, **columns(plan), **fingerprint(config)})
         run.write_json("choices.json", {"devices": len(plan.layout.devices), "chunk": plan.chunk})
-        return _train(plan, run, watch, stop, max_seconds)
+        return _train(plan, run, watch, stop, deadline)
 
 
 def resume_run(
@@ -79,6 +80,7 @@ def resume_run(
 
     Raises CheckpointError when the data are no longer what they were.
     """
+    deadline = _deadline(max_seconds)
     config = judge(run.read_config())
     with run.lock():
         status = run.read_json("status.json")
@@ -94,15 +96,17 @@ def resume_run(
                 attempt=f"gymjax train --config {run.path}/config.yaml",
                 code="checkpoint.data_changed",
             )
-        return _train(plan_run(config, run.read_json("choices.json")), run, watch, stop, max_seconds)
+        return _train(plan_run(config, run.read_json("choices.json")), run, watch, stop, deadline)
 
 
 def find_resumable(config: Config) -> RunFolder | None:
     """Return the newest unfinished run under `run.root` with the very same configuration."""
-    document = config.document()
     for run in reversed(list_runs(config.run.root)):
-        if run.read_json("status.json").get("status") != "done" and judge(run.read_config()).document() == document:
-            return run
+        try:
+            if run.read_json("status.json").get("status") != "done" and judge(run.read_config()) == config:
+                return run
+        except GymJaxError:  # a damaged run, or one of another version, is not this one
+            continue
     return None
 
 
@@ -111,7 +115,7 @@ def _train(
     run: RunFolder,
     watch: Callable[[Event], None] | None,
     stop: Callable[[], int | None] | None,
-    max_seconds: float | None,
+    deadline: float,
 ) -> Result:
     config = plan.config
     tell = watch or (lambda event: None)
@@ -120,15 +124,15 @@ def _train(
     resumed = session.restore()
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
     run.log("resumed" if resumed else "started", step=session.step, epoch=session.position.epoch)
-    tell(Event("start", {"folder": str(run.path), "resumed": resumed, "step": session.step, **describe(plan)}))
     try:
+        tell(Event("start", {"folder": str(run.path), "resumed": resumed, "step": session.step, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:
             if not resumed:
                 params = solve(config.model.kind, plan.model, reading(plan, plan.train))
                 session.state = session.state._replace(params=params)
             stopped = None
         else:
-            stopped = _loop(plan, session, tell, stop, max_seconds)
+            stopped = _loop(plan, session, tell, stop, deadline)
         session.save()
         if stopped is not None:
             return _leave(session, stopped)
@@ -158,7 +162,7 @@ def _loop(
     session: Session,
     tell: Callable[[Event], None],
     stop: Callable[[], int | None] | None,
-    max_seconds: float | None,
+    deadline: float,
 ) -> int | None:
     """Train until the end, a stop or the time limit; return None, or the exit code to leave with after saving."""
     config, layout = plan.config, plan.layout
@@ -167,7 +171,7 @@ def _loop(
     epoch = make_epoch(functools.partial(make_train_step, plan.model, loss, tx), layout)
     validate = _validation(plan, loss)
     examples = layout.replicate(plan.train)
-    began = saved = mark = time.monotonic()
+    saved = mark = time.monotonic()
     windows = 0
     if session.stopping.exhausted(config.train.patience):
         return None
@@ -208,7 +212,7 @@ def _loop(
             session.folder.log("early_stop", epoch=session.position.epoch, best_epoch=session.stopping.best_epoch)
             return None
         code = stop() if stop else None
-        if code is None and max_seconds is not None and time.monotonic() - began >= max_seconds:
+        if code is None and time.monotonic() >= deadline:
             code = 0
         over = session.position.epoch == config.train.epochs
         if code is not None and not over:
@@ -252,6 +256,10 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
         ]
 
     return validate
+
+
+def _deadline(seconds: float | None) -> float:
+    return math.inf if seconds is None else time.monotonic() + seconds
 
 
 def _finite(value: Any) -> Any:

@@ -3,9 +3,11 @@
 Orbax's own retention deletes before anything is verified, so which steps stay is decided here, after a save.
 """
 
+import logging
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +51,12 @@ def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
         raise CheckpointError(f"no checkpoint at {path}", hint="name a step folder, such as RUN/checkpoints/1200")
     abstract = jax.tree.map(_abstract, like)
     try:
-        saved = ocp.metadata(path, checkpointable_name=ITEM).metadata
-        _compare(saved, abstract, path)
-        return ocp.load_checkpointables(path, {ITEM: abstract})[ITEM]
+        with _quiet():
+            saved = ocp.metadata(path, checkpointable_name=ITEM).metadata
+            if saved is None:
+                raise ValueError("its description of the arrays is gone")
+            _compare(saved, abstract, path)
+            return ocp.load_checkpointables(path, {ITEM: abstract})[ITEM]
     except CheckpointError:
         raise
     except Exception as error:
@@ -65,7 +70,8 @@ def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Return the JSON that was saved beside the arrays. Raises CheckpointError when it can not be read."""
     try:
-        return dict(ocp.metadata(Path(path).absolute(), checkpointable_name=ITEM).custom_metadata or {})
+        with _quiet():
+            return dict(ocp.metadata(Path(path).absolute(), checkpointable_name=ITEM).custom_metadata or {})
     except Exception as error:
         raise CheckpointError(f"checkpoint {path} can not be read: {_root(error)}", hint="it is damaged") from error
 
@@ -85,6 +91,18 @@ def retain(folder: str | Path, keep: Iterable[int]) -> None:
     for step in saved_steps(folder):
         if step not in kept:
             shutil.rmtree(Path(folder) / str(step), ignore_errors=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Orbax from printing what is raised as an error of ours anyway."""
+    logger = logging.getLogger("absl")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _abstract(leaf: Any) -> Any:
@@ -112,7 +130,9 @@ def _compare(saved: PyTree, wanted: PyTree, path: Path) -> None:
         if all(isinstance(kind, np.dtype | type) for kind in kinds) and np.dtype(kinds[0]) != np.dtype(kinds[1]):
             wrong.append(f"{name}: saved {np.dtype(kinds[0])} -> now {np.dtype(kinds[1])}")
     if wrong:
-        shown = "; ".join(sorted(wrong)[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        shown = "; ".join(sorted(wrong, key=lambda text: (not text.startswith("params"), text))[:5]) + (
+            f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        )
         raise CheckpointError(
             f"checkpoint {path} holds another state: {shown}",
             hint="the model, the optimiser or their sizes were changed since it was saved",

@@ -1,0 +1,70 @@
+"""What it costs before any training: import, help, and the memory of a large file.
+
+python benchmarks/footprint.py [--data PARQUET]     (default: the 4.6-million-row Bitbrains file in GYMJAX_DATA)
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DATA = (
+    Path(os.environ.get("GYMJAX_DATA", ROOT.parent / "shared" / "data")) / "bitbrains" / "bitbrains_rnd_200vms.parquet"
+)
+
+
+def seconds(*command: str, rounds: int = 7) -> float:
+    """Return the median wall time of a whole process."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def peak(*command: str) -> tuple[float, float]:
+    """Return wall seconds and the peak memory in GB of one process."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, command
+    return time.perf_counter() - began, usage.ru_maxrss / 1e6
+
+
+def main(data: Path) -> None:
+    """Print one line a figure."""
+    python, bare = sys.executable, seconds(sys.executable, "-c", "pass")
+    print(
+        f"import gym_jax            {seconds(python, '-c', 'import gym_jax') - bare:.3f} s above bare Python ({bare:.3f} s)"
+    )
+    print(f"gymjax --help             {seconds(python, '-m', 'gym_jax', '--help'):.2f} s, whole process")
+    print(
+        f"gymjax train --dry-run    {seconds(python, '-m', 'gym_jax', 'train', '--dry-run', rounds=3):.1f} s, whole process"
+    )
+    if data.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [
+                python,
+                "-m",
+                "gym_jax",
+                "train",
+                "-m",
+                "mlp",
+                "-d",
+                str(data),
+                "--target",
+                "cpu_cores",
+                "--epochs",
+                "1",
+            ]
+            wall, memory = peak(*command, "--run-dir", f"{folder}/run")
+        print(f"{data.name}, one MLP epoch and scores: {memory:.2f} GB at most, {wall:.0f} s")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[sys.argv.index("--data") + 1]) if "--data" in sys.argv else DATA)

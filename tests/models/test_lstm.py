@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tolerances import FLOAT32, PEER
+
+from gym_jax.models import LSTM, LSTMCell, LSTMLayer
+from gym_jax.types import Inputs
+
+RECORDED = json.loads((Path(__file__).parents[1] / "reference" / "lstm.json").read_text())
+
+
+def close(got, expected, tolerance):
+    expected = np.asarray(expected)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def truth_layer(parameters, x, *, reverse=False):
+    """The recurrence of Hochreiter and Schmidhuber, step by step in float64."""
+    cell = {name: np.asarray(value, np.float64) for name, value in parameters["cell"].items()}
+    h = c = np.zeros((len(x), len(cell["recurrent_kernel"])))
+    outputs = np.zeros((*x.shape[:2], h.shape[1]))
+    for t in reversed(range(x.shape[1])) if reverse else range(x.shape[1]):
+        i, f, g, o = np.split(x[:, t] @ cell["input_kernel"] + h @ cell["recurrent_kernel"] + cell["bias"], 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        outputs[:, t] = h
+    return outputs
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_model_is_the_recurrence_in_float64(layers, bidirectional):
+    past = jnp.asarray(np.random.default_rng(0).normal(size=(3, 7, 2)), jnp.float32)
+    model = LSTM(horizon=4, targets=2, hidden=5, layers=layers, bidirectional=bidirectional, normalise="none")
+    variables = model.init(jax.random.key(0), Inputs(past=past))
+    params = variables["params"]
+    assert len(params) == layers * (1 + bidirectional) + 1
+
+    x = np.asarray(past, np.float64)
+    for layer in range(layers):
+        forward = truth_layer(params[f"layer_{layer}"], x)
+        last = forward[:, -1]
+        if bidirectional:
+            backward = truth_layer(params[f"layer_{layer}_reverse"], x, reverse=True)
+            forward, last = np.concatenate([forward, backward], 2), np.concatenate([last, backward[:, 0]], 1)
+        x = forward
+    head = {name: np.asarray(value, np.float64) for name, value in params["head"].items()}
+    close(model.apply(variables, Inputs(past=past)), (last @ head["kernel"] + head["bias"]).reshape(3, 4, 2), FLOAT32)
+
+
+def test_the_cell_starts_with_an_open_forget_gate_and_orthogonal_recurrence():
+    carry = (jnp.zeros((1, 3)), jnp.zeros((1, 3)))
+    params = LSTMCell(3).init(jax.random.key(0), carry, jnp.zeros((1, 2)))["params"]
+    np.testing.assert_array_equal(params["bias"], [0] * 3 + [1] * 3 + [0] * 6)
+    for gate in np.split(np.asarray(params["recurrent_kernel"], np.float64), 4, axis=1):
+        close(gate.T @ gate, np.eye(3), FLOAT32)
+
+
+def carried(weights, suffix):
+    """The parameters of one direction of one PyTorch layer, as those of an LSTMLayer; both biases are added."""
+    ih, hh, bias_ih, bias_hh = (
+        np.asarray(weights[f"{name}_{suffix}"], np.float32) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    return {
+        "cell": {"input_kernel": jnp.asarray(ih.T), "recurrent_kernel": jnp.asarray(hh.T), "bias": bias_ih + bias_hh}
+    }
+
+
+def stack(params, x, *, layers, directions, hidden):
+    """The outputs of layers of LSTMLayer; `params` are by PyTorch's suffix."""
+    for layer in range(layers):
+        outputs = [LSTMLayer(hidden).apply({"params": params[f"l{layer}"]}, x)]
+        if directions == 2:
+            outputs.append(LSTMLayer(hidden, reverse=True).apply({"params": params[f"l{layer}_reverse"]}, x))
+        x = jnp.concatenate(outputs, axis=-1)
+    return x
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_outputs_and_gradients_are_those_of_pytorch(case):
+    """`tests/reference/make_lstm.py` wrote them."""
+    document = RECORDED[case]
+    layers, directions = document["settings"]["num_layers"], 1 + document["settings"]["bidirectional"]
+    suffixes = [f"l{layer}{way}" for layer in range(layers) for way in ("", "_reverse")[:directions]]
+    assert len(document["parameters"]) == 4 * len(suffixes)
+    params = {suffix: carried(document["parameters"], suffix) for suffix in suffixes}
+    past, loss_weights = (jnp.asarray(document[name], jnp.float32) for name in ("past", "loss_weights"))
+
+    @jax.jit
+    def loss(params, past):
+        outputs = stack(params, past, layers=layers, directions=directions, hidden=document["settings"]["hidden"])
+        return (loss_weights * outputs**2).sum(), outputs
+
+    (gradients, past_gradient), outputs = jax.grad(loss, argnums=(0, 1), has_aux=True)(params, past)
+    close(outputs, document["outputs"], PEER)
+    close(past_gradient, document["past_gradient"], PEER)
+    for suffix in suffixes:
+        cell, expected = gradients[suffix]["cell"], document["gradients"]
+        close(cell["input_kernel"].T, expected[f"weight_ih_{suffix}"], PEER)
+        close(cell["recurrent_kernel"].T, expected[f"weight_hh_{suffix}"], PEER)
+        close(cell["bias"], expected[f"bias_ih_{suffix}"], PEER)

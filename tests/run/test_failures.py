@@ -1,0 +1,47 @@
+"""What happens when a run goes wrong: its exit code, its words, and nothing lost."""
+
+import pytest
+from small import small_config
+
+from gym_jax import errors
+from gym_jax.errors import EXIT_CODES, Diverged, GymJaxError, StorageError
+from gym_jax.run.folder import RunFolder
+from gym_jax.run.train import train_run
+from gym_jax.train.checkpoint import saved_steps
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tmp_path):
+    config = small_config(
+        tmp_path, "mlp", "optim.kind=sgd", "optim.lr=1e30", "loss.kind=mse", "train.clip=null", "run.save_seconds=0"
+    )
+    with pytest.raises(Diverged, match=r"the loss is not finite at step \d+ \(epoch 1\)") as caught:
+        train_run(config, folder=tmp_path / "run")
+    assert caught.value.exit_code == 5
+    run = RunFolder(tmp_path / "run")
+    status = run.read_json("status.json")
+    assert (status["status"], status["exit_code"]) == ("failed", 5)
+    assert saved_steps(run.checkpoints) == []
+
+
+def test_a_disk_that_refuses_is_a_storage_error(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError) as caught:
+        train_run(small_config(tmp_path, "last"), folder=tmp_path / "file" / "run")
+    assert caught.value.exit_code == 6
+    assert caught.value.lines()[0] == f"error: {tmp_path / 'file' / 'run'} can not be written: Not a directory"
+
+
+def test_every_error_has_its_own_exit_code():
+    kinds = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, GymJaxError)]
+    codes = [kind.exit_code for kind in kinds if kind not in (GymJaxError, errors.Interrupted)]
+    assert sorted(codes) == sorted(set(EXIT_CODES) - {0, 130, 143})
+    assert len({kind.code for kind in kinds if kind is not errors.RunFailed}) == len(kinds) - 1
+
+
+def test_an_observer_that_fails_fails_the_run_and_says_so(tmp_path):
+    def fail(event):
+        raise RuntimeError("observer")
+
+    with pytest.raises(RuntimeError, match="observer"):
+        train_run(small_config(tmp_path, "mlp"), folder=tmp_path / "run", watch=fail)
+    assert RunFolder(tmp_path / "run").read_json("status.json")["reason"] == "observer"

@@ -1,0 +1,63 @@
+"""What the documents promise runs: every command of the quick start, every shipped configuration, the exit codes."""
+
+import re
+import shlex
+
+import jax
+import pytest
+import yaml
+from conftest import ROOT
+
+import gym_jax
+from gym_jax.cli import main
+from gym_jax.config.compose import shipped, shipped_names
+from gym_jax.config.load import judge, load_config
+from gym_jax.errors import EXIT_CODES
+from gym_jax.run.plan import plan_run
+
+
+def commands(text):
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("gymjax ")]
+
+
+def test_every_command_of_the_quick_start_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "QUICKSTART.md").read_text())
+    assert len(lines) >= 12
+    for line in lines:
+        assert main(shlex.split(line)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "forecast.parquet", "runs"}
+
+
+def test_readme_lists_every_exit_code():
+    text = (ROOT / "README.md").read_text()
+    for code, meaning in EXIT_CODES.items():
+        assert f"| {code} | {meaning} |" in text
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_every_shipped_configuration_loads_builds_and_opens_with_its_command(name, tmp_path):
+    text = (shipped() / f"{name}.yaml").read_text()
+    assert re.match(r"# .*\n# gymjax train --config " + name, text)
+    plan = plan_run(load_config([name], ["data.stride=50", "data.synthetic.days=4"]))
+    out = jax.eval_shape(
+        lambda: plan.model.init_with_output(jax.random.key(0), plan.train.take(jax.numpy.zeros(2, int)).inputs)[0]
+    )
+    assert out.shape == (2, plan.config.task.horizon, 1)
+
+
+def test_a_resolved_configuration_is_its_own_source(tmp_path):
+    config = load_config(
+        ["cpu_allocation"], ["model=transformer", "optim.lr=3e-5", "data.target=[a,b]", "run.name=x.y-z_1"]
+    )
+    path = tmp_path / "resolved.yaml"
+    path.write_text(yaml.safe_dump(config.document()))
+    assert load_config([path]) == config
+    assert judge(config.document()) == config
+
+
+def test_the_version_stands_in_one_place(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"gymjax {gym_jax.__version__}\n"
+    assert "version = " not in (ROOT / "pyproject.toml").read_text().split("[tool.")[0].replace("requires-python", "")
