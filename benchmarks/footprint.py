@@ -38,14 +38,13 @@ def peak(*command: str) -> tuple[float, float]:
 
 def main(data: Path) -> None:
     """Print one line a figure."""
-    python, bare = sys.executable, seconds(sys.executable, "-c", "pass")
-    print(
-        f"import gym_jax            {seconds(python, '-c', 'import gym_jax') - bare:.3f} s above bare Python ({bare:.3f} s)"
-    )
-    print(f"gymjax --help             {seconds(python, '-m', 'gym_jax', '--help'):.2f} s, whole process")
-    print(
-        f"gymjax train --dry-run    {seconds(python, '-m', 'gym_jax', 'train', '--dry-run', rounds=3):.1f} s, whole process"
-    )
+    python = sys.executable
+    bare = seconds(python, "-c", "pass")
+    light = seconds(python, "-c", "import gym_jax") - bare
+    dry = seconds(python, "-m", "gym_jax", "train", "--dry-run", rounds=3)
+    print(f"import gym_jax: {light:.3f} s above bare Python ({bare:.3f} s)")
+    print(f"gymjax --help: {seconds(python, '-m', 'gym_jax', '--help'):.2f} s, whole process")
+    print(f"gymjax train --dry-run: {dry:.1f} s, whole process")
     if data.is_file():
         with tempfile.TemporaryDirectory() as folder:
             command = [

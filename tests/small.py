@@ -61,6 +61,7 @@ def small_config(root, model="mlp", *overrides):
             "train.epochs=4",
             "train.chunk=3",
             "train.patience=null",
+            "evaluate.baselines=[last]",
             *overrides,
         ],
         {"run.root": str(root)},

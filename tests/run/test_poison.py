@@ -1,4 +1,4 @@
-"""What lies after the train part changes no trained parameter and no scaler, by a bit; and a run from real input learns."""
+"""What lies after the train part changes no trained parameter and no scaler, by a bit."""
 
 import chex
 import numpy as np

@@ -111,7 +111,8 @@ def test_killed_without_warning_and_resumed(kind, root, tmp_path):
 
 def test_sigkill_in_a_process_of_its_own(tmp_path, root):
     code = (
-        "import sys; sys.path.insert(0, 'tests'); from small import small_config; from gym_jax.run.train import train_run;"
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from small import small_config\nfrom gym_jax.run.train import train_run\n"
         f"train_run(small_config({str(tmp_path)!r}, 'mlp', 'run.save_seconds=0'), folder={str(tmp_path / 'run')!r},"
         "watch=lambda event: print(event.kind, flush=True))"
     )

@@ -13,8 +13,8 @@ from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, retain, 
 from gym_jax.train.step import init_state
 
 
-def a_state(model=MODELS["mlp"], tx=optax.adamw(1e-3), seed=3):
-    return init_state(model, tx, jax.random.key(seed), small_windows().take(jnp.arange(2)).inputs)
+def a_state(model=MODELS["mlp"], tx=None, seed=3):
+    return init_state(model, tx or optax.adamw(1e-3), jax.random.key(seed), small_windows().take(jnp.arange(2)).inputs)
 
 
 def test_every_leaf_comes_back_with_its_bits(tmp_path):

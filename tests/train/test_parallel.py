@@ -25,8 +25,7 @@ def trained(model, placement, batch_size, chunk=3):
     state = init_state(model, tx, jax.random.key(0), examples.take(jnp.arange(2)).inputs)
     epoch = make_epoch(functools.partial(make_train_step, model, losses.huber, tx), layout)
     order = functools.partial(shuffled, 0, count=len(examples), batch_size=batch_size)
-    for progress in train(epoch, layout.replicate(state), examples, order, epochs=2, chunk=chunk):
-        pass
+    *_, progress = train(epoch, layout.replicate(state), examples, order, epochs=2, chunk=chunk)
     evaluation = make_evaluation(functools.partial(make_eval_step, model, losses.mae), layout)
     scores = evaluation(progress.state, examples, sequential(len(examples), batch_size))
     assert progress.position == Position(2, 0)
