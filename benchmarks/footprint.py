@@ -39,10 +39,10 @@ def peak(*command: str) -> tuple[float, float]:
 def main(data: Path) -> None:
     """Print one line a figure."""
     python = sys.executable
-    bare = seconds(python, "-c", "pass")
-    light = seconds(python, "-c", "import gym_jax") - bare
+    timed = "import time; t = time.perf_counter(); import gym_jax; print(time.perf_counter() - t)"
+    light = statistics.median(float(subprocess.check_output([python, "-c", timed])) for _ in range(7))
     dry = seconds(python, "-m", "gym_jax", "train", "--dry-run", rounds=3)
-    print(f"import gym_jax: {light:.3f} s above bare Python ({bare:.3f} s)")
+    print(f"import gym_jax: {light:.3f} s")
     print(f"gymjax --help: {seconds(python, '-m', 'gym_jax', '--help'):.2f} s, whole process")
     print(f"gymjax train --dry-run: {dry:.1f} s, whole process")
     if data.is_file():
