@@ -1,10 +1,13 @@
 """The nouns of the house: plain pytrees of arrays, and the functions that move them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from annotated_types import Ge, Gt, Lt
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+Placement = Literal["one", "cores", "shard", "pmap"]
+"""Where an epoch runs; `train/parallel.py` says what each means."""
 
 Positive = Annotated[int, Gt(0)]
 Share = Annotated[float, Ge(0), Lt(1)]

@@ -10,10 +10,12 @@ def choose_platform(platform: str | None) -> None:
     import jax
 
     jax.config.update("jax_platforms", {"gpu": "cuda"}.get(platform, platform))
+    if platform == "cpu":  # always there; and opening it now would settle the number of its devices
+        return
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # JAX asserts where a plug-in is not installed at all
-        extra = {"gpu": "cuda", "tpu": "tpu"}.get(platform, "")
+        extra = {"gpu": "cuda", "tpu": "tpu"}[platform]
         reason = (str(error).splitlines() or ["JAX has no such backend"])[0]
         raise MissingExtra(
             f"no {platform} can be used here: {reason[:160]}",

@@ -12,7 +12,7 @@ from gym_jax.data.scale import ScaleKind, Scope
 from gym_jax.losses import LOSSES
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import OPTIMISERS, SCHEDULES, Rate
-from gym_jax.types import Positive, Share
+from gym_jax.types import Placement, Positive, Share
 
 Count = Annotated[int, Ge(0)]
 Amount = Annotated[float, Gt(0)]
@@ -93,7 +93,7 @@ class Train(Section):
     patience: Positive | None = 4
     """Epochs without a better validation loss before stopping; null never stops early."""
     seed: Count = 0
-    placement: Literal["one", "cores", "shard", "pmap"] = "one"
+    placement: Placement = "one"
     devices: Positive | None = None
     chunk: Positive | None = None
     """Steps per compiled call; null takes about half a second's worth, counted from the model's operations."""

@@ -44,11 +44,12 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
         return report(totals, panel, naive, detail=detail)
 
     own = errors(model, variables, detail=True)
+    train = cut(config, prepared, "train")
     others: dict[str, Any] = {}
     for kind in config.evaluate.baselines:
         if kind != config.model.kind:
             module = model_of(kind, config, panel, prepared.season)
-            others[kind] = errors(module, {"params": solve(kind, module, cut(config, prepared, "train"))}, detail=False)
+            others[kind] = errors(module, {"params": solve(kind, module, train)}, detail=False)
     return {
         "part": part,
         "windows": len(windows),

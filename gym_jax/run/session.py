@@ -12,7 +12,7 @@ from gym_jax.run.folder import RunFolder
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, retain, save_checkpoint, saved_steps
 from gym_jax.train.loop import Position, Progress
 from gym_jax.train.stopping import EarlyStop
-from gym_jax.types import Mean, TrainState
+from gym_jax.types import TrainState
 
 KEEP_LAST = 2
 
@@ -113,10 +113,3 @@ class Session:
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])
         return bool(steps)
-
-
-def merged(metrics: Mapping[str, Mean]) -> dict[str, float]:
-    """Return means out of per-step totals and counts, added up in float64."""
-    return {
-        name: math.fsum(mean.total.tolist()) / max(math.fsum(mean.count.tolist()), 1) for name, mean in metrics.items()
-    }

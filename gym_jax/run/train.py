@@ -20,7 +20,7 @@ from gym_jax.run.environment import environment
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, create_run, list_runs
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run, reading
 from gym_jax.run.scores import score_run, solve
-from gym_jax.run.session import Session, merged
+from gym_jax.run.session import Session
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
 from gym_jax.train.loop import train
 from gym_jax.train.parallel import make_epoch, make_evaluation
@@ -62,10 +62,11 @@ def train_run(
     plan = plan_run(config)
     run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
     with run.lock():
-        run.write_config(config.document(), f"gymjax train --config {run.path.name}/config.yaml")
         run.write_json("env.json", environment())
         run.write_json("data.json", {"schema": SCHEMA_VERSION, **columns(plan), **fingerprint(config)})
         run.write_json("choices.json", {"devices": len(plan.layout.devices), "chunk": plan.chunk})
+        # last, because a folder with a config.yaml is a run
+        run.write_config(config.document(), f"gymjax train --config {run.path.name}/config.yaml")
         return _train(plan, run, watch, stop, deadline)
 
 
@@ -88,8 +89,8 @@ def resume_run(
             return Result(
                 run.path, "complete", status["epochs"], status["steps"], status["best"], run.read_json("scores.json")
             )
-        was, now = run.read_json("data.json"), {**fingerprint(config)}
-        if any(was.get(key) != value for key, value in now.items()):
+        was = run.read_json("data.json")
+        if any(was.get(key) != value for key, value in fingerprint(config).items()):
             raise CheckpointError(
                 f"the data of {run.path} changed since the run began",
                 hint="a run goes on only with the very data it began with; train anew on the new ones",
@@ -202,12 +203,8 @@ def _loop(
             mark, windows = time.monotonic(), 0
         else:
             speed = {"windows_per_second": round(windows / max(seconds, 1e-9))}
-            place = {"batch": session.position.batch, "batches": progress.batches}
-            tell(
-                Event(
-                    "chunk", {"epoch": session.position.epoch, **rate, **speed, **place, "epochs": config.train.epochs}
-                )
-            )
+            place = {"epoch": session.position.epoch, "batch": session.position.batch, "batches": progress.batches}
+            tell(Event("chunk", {**place, **rate, **speed, "epochs": config.train.epochs}))
         if progress.epoch_done and session.stopping.exhausted(config.train.patience):
             session.folder.log("early_stop", epoch=session.position.epoch, best_epoch=session.stopping.best_epoch)
             return None
@@ -250,10 +247,11 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
     order = np.pad(order, ((0, -len(order) % size), (0, 0)), constant_values=-1)
 
     def validate(state: TrainState) -> float:
-        parts = [jax.device_get(program(state, examples, order[i : i + size])) for i in range(0, len(order), size)]
-        return merged({"loss": jax.tree.map(lambda *leaves: np.concatenate(leaves), *[p["loss"] for p in parts])})[
-            "loss"
-        ]
+        total = count = 0.0
+        for begin in range(0, len(order), size):
+            loss = jax.device_get(program(state, examples, order[begin : begin + size])["loss"])
+            total, count = total + math.fsum(loss.total.tolist()), count + math.fsum(loss.count.tolist())
+        return total / max(count, 1)
 
     return validate
 

@@ -8,7 +8,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +19,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError
-from gym_jax.types import EvalStep, Examples, Metrics, Model, Step, TrainState
+from gym_jax.types import EvalStep, Examples, Metrics, Model, Placement, Step, TrainState
 
-Placement = Literal["one", "cores", "shard", "pmap"]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 AXIS = "data"
 

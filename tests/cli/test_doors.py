@@ -1,9 +1,13 @@
 """The command line from outside: exit codes, three-line errors, one JSON document, silence."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
+from conftest import ROOT
 from small import small_csv
 
 from gym_jax.cli import main
@@ -255,9 +259,6 @@ def test_every_option_reaches_the_configuration(here, capsys):
 
 
 def test_a_platform_that_is_not_here_is_a_missing_extra(here):
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "gym_jax", "train", "--platform", "tpu", "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 8
@@ -282,3 +283,19 @@ def test_an_unforeseen_fault_is_three_lines_too(here, capsys, monkeypatch):
             "try: gymjax generate --out x.csv --debug",
         ],
     )
+
+
+@pytest.mark.parametrize("door", [["cli.py"], ["-m", "gym_jax"]], ids=["cli.py", "python -m gym_jax"])
+def test_every_door_leads_to_the_same_place(door):
+    command = [sys.executable, *door, "models", "show", "lsmt", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["hint"] == "did you mean `lstm`?"
+
+
+def test_the_platform_cpu_leaves_room_for_a_device_per_core():
+    words = ["train", "--platform", "cpu", "--placement", "cores", "--devices", "3", "--dry-run", "--json"]
+    environment = {key: value for key, value in os.environ.items() if key != "JAX_NUM_CPU_DEVICES"}
+    command = [sys.executable, "-m", "gym_jax", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert json.loads(done.stdout)["plan"]["devices"] == 3
