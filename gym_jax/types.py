@@ -1,7 +1,7 @@
 """The nouns of the house: plain pytrees of arrays, and the functions that move them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from annotated_types import Ge, Gt, Lt
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
@@ -77,6 +77,7 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep = Callable[[TrainState, Batch], Metrics]
 
 
+@runtime_checkable
 class Model(Protocol):
     """What the step functions ask of a model: Flax Linen's own `init` and `apply`."""
 
@@ -87,6 +88,7 @@ class Model(Protocol):
         """Return the prediction, with the updated collections when `mutable` names any."""
 
 
+@runtime_checkable
 class Examples(Protocol):
     """A pytree of arrays that makes batches: windows, table rows, labelled sequences."""
 

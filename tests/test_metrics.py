@@ -151,7 +151,7 @@ def test_naive_errors_by_hand():
 def test_naive_errors_know_each_target_apart():
     values = np.array([[1, 10], [2, 30], [4, 0]], np.float64)
     mask = np.array([[1, 1], [1, 1], [1, 0]], bool)
-    assert naive_errors(values, mask, [0], [3], 1).tolist() == [[1.5, 20]]
+    assert naive_errors(values, mask, np.array([0]), np.array([3]), 1).tolist() == [[1.5, 20]]
 
 
 def test_plain_values_have_no_nan():

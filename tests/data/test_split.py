@@ -40,7 +40,7 @@ def test_shares_are_of_each_series_own_length():
 def test_a_gap_purges_rows_before_val_and_before_test():
     split = split_by_time(make_masked([20]), train=0.5, val=0.25, gap=2)
     assert [ranges(part) for part in split] == [[(0, 10)], [(12, 15)], [(17, 20)]]
-    without_val = split_by_time(make_masked([20]), train=0.5, val=0, gap=2)
+    without_val = split_by_time(make_masked([20]), train=0.5, val=0.0, gap=2)
     assert [ranges(part) for part in without_val] == [[(0, 10)], [(10, 10)], [(12, 20)]]
     narrow = split_by_time(make_masked([20]), train=0.5, val=0.25, gap=9)
     assert [ranges(part) for part in narrow] == [[(0, 10)], [(15, 15)], [(20, 20)]]
@@ -48,7 +48,7 @@ def test_a_gap_purges_rows_before_val_and_before_test():
 
 @pytest.mark.parametrize("train", [0.29, 0.57, 0.58, 0.07, 0.14])
 def test_a_share_of_a_hundred_rows_is_exact(train):
-    split = split_by_time(make_masked([100]), train=train, val=0)
+    split = split_by_time(make_masked([100]), train=train, val=0.0)
     assert split.train.end[0] == round(100 * train)
     assert split.val.begin[0] == split.val.end[0] == split.test.begin[0]
 
@@ -111,7 +111,7 @@ def test_every_admissible_origin_is_there_once(lengths, context, horizon, gap, s
 )
 def test_the_number_of_windows_is_a_formula(length, context, horizon, stride):
     panel = make_masked([length])
-    span = split_by_time(panel, train=1.0, val=0).train
+    span = split_by_time(panel, train=1.0, val=0.0).train
     rows, _ = origins(panel, span, context=context, horizon=horizon, stride=stride)
     assert len(rows) == max(0, (length - context - horizon) // stride + 1)
 
