@@ -35,7 +35,7 @@ for model in MODELS.values():
 print("walked")
 """
 WRONG = {
-    "a forecast of two dimensions": "Scaler(np.zeros((1, 1)), np.ones((1, 1))).restore(np.ones((2, 3)), np.zeros(2, int))",
+    "a flat forecast": "Scaler(np.zeros((1, 1)), np.ones((1, 1))).restore(np.ones((2, 3)), np.zeros(2, int))",
     "one shape, two losses": "losses.mse(jnp.ones((2, 3)), jnp.ones((2, 4)))",
     "a scaler without rows": "fit_scaler(generate_panel(series=2, days=1.0), None)",
 }
