@@ -72,7 +72,7 @@ def measure(
     f, y = f.astype(np.float64), y.astype(np.float64)
     error = np.abs(f - y)
     size = np.abs(f) + np.abs(y)
-    relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0)
+    relative = np.divide(200 * error, size, out=np.zeros_like(error), where=size != 0)
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(g, values, groups)

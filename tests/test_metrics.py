@@ -158,3 +158,8 @@ def test_plain_values_have_no_nan():
     assert plain(np.array([1.5, np.nan, -np.inf])) == [1.5, None, None]
     assert plain(np.float32(0.5)) == 0.5
     assert plain("mae") == "mae"
+
+
+def test_a_forecast_of_nan_scores_nan_and_not_perfect():
+    totals = measure(np.array([np.nan]), np.array([1.0]), np.array([True]), np.array([0]), 1)
+    assert all(np.isnan(summarise(totals)[name]).all() for name in ("mae", "mse", "smape"))

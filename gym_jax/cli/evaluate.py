@@ -1,5 +1,6 @@
 """`gymjax evaluate`: scores of a finished run."""
 
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -21,5 +22,7 @@ def evaluate(
     scores = evaluate_run(run, data=data, part=split)
     if as_json:
         print_json("evaluate", scores)
-    else:
-        print_scores(scores)
+        return
+    for note in scores["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    print_scores(scores)

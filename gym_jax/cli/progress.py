@@ -54,7 +54,8 @@ def closing(facts: dict[str, Any]) -> str:
     """Return the line that says whose weights the run ends with."""
     best = facts["best"]
     value = f" (val_loss {best['val_loss']:.5g})" if "val_loss" in best else ""
-    return f"restored best epoch {best['epoch']}{value}" if value else f"ended with step {best['step']}"
+    early = f"stopped early after epoch {facts['epoch']} of {facts['epochs']}; " if facts["stopped_early"] else ""
+    return early + (f"restored best epoch {best['epoch']}{value}" if value else f"ended with step {best['step']}")
 
 
 def clock(seconds: float) -> str:

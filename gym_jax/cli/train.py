@@ -59,9 +59,10 @@ def train(
     from gym_jax.cli.progress import watcher
     from gym_jax.cli.show import print_json, print_scores
     from gym_jax.cli.signals import stop_on_signals
-    from gym_jax.config.load import judge, load_config
+    from gym_jax.config.load import load_config
     from gym_jax.errors import ConfigError
     from gym_jax.run.folder import RunFolder, open_run
+    from gym_jax.run.load import read_config
     from gym_jax.run.plan import plan_run
     from gym_jax.run.train import find_resumable, resume_run, train_run
 
@@ -91,10 +92,10 @@ def train(
     run: RunFolder | None
     if resume not in (None, "auto"):
         run = open_run(str(resume))
-        settings = judge(run.read_config())
+        settings = read_config(run)
     else:
         settings = load_config(config or [], overrides or [], options)
-        run = find_resumable(settings) if resume == "auto" else None
+        run = find_resumable(settings, run_dir) if resume == "auto" else None
     if dry_run:
         _show_plan(plan_run(settings), as_json)
         return

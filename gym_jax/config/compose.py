@@ -42,11 +42,13 @@ def shipped_names() -> list[str]:
 def find_config(name: str) -> Path:
     """Return the file that `--config FILE|NAME` names: a file first, then a shipped one. Raises ConfigError."""
     for path in (Path(name).expanduser(), shipped() / f"{name}.yaml"):
-        if path.is_file():
+        if path.is_file() and path.suffix == ".yaml":
             return path.absolute()
     raise ConfigError(
         f"no configuration `{name}`",
-        hint=f"no such file; of the shipped ones, {did_you_mean(name, shipped_names())}",
+        hint="its name must end in .yaml"
+        if Path(name).expanduser().is_file()
+        else f"no such file; of the shipped ones, {did_you_mean(name, shipped_names())}",
         attempt="gymjax train --config cpu_allocation",
         code="config.not_found",
     )
@@ -56,7 +58,8 @@ def compose_file(path: Path) -> dict[str, Any]:
     """Return a YAML file composed with its defaults list; shipped groups can be used from anywhere."""
     try:
         with _hydra(path.parent):
-            tree = compose(path.stem, overrides=[f"hydra.searchpath=[file://{shipped()}]"])
+            place = str(shipped()).replace("\\", "\\\\").replace("'", "\\'")
+            tree = compose(path.stem, overrides=[f"hydra.searchpath=['file://{place}']"])
         plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"`{path}`: {_reason(error)}", hint="the file can not be composed") from error

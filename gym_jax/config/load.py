@@ -124,6 +124,9 @@ def _explain(problem: Any, tree: Mapping[str, Any], origins: Mapping[tuple[str, 
         prefix = ".".join(path[:-1])
         full = [f"{prefix}.{name}" if prefix else name for name in known]
         elsewhere = [k for k in all_keys() if k.split(".")[-1] == path[-1]]
+        if key in elsewhere:
+            owners = [kind for kind in CHOICES[path[0]] if path[-1] in known_keys(path[:1], kind)]
+            return f"unknown key `{key}`{origin}", f"it belongs to {path[0]}={' or '.join(owners)}, this is {kind}"
         if not close and elsewhere:
             return f"unknown key `{key}`{origin}", f"did you mean `{elsewhere[0]}`?"
         return f"unknown key `{key}`{origin}", did_you_mean(key, full)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field, model_validator
 
 from gym_jax.config.derive import FORBID, choice
@@ -15,6 +15,7 @@ from gym_jax.optim import OPTIMISERS, SCHEDULES, Rate
 from gym_jax.types import Placement, Positive, Share
 
 Count = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Lt(2**63)]
 Amount = Annotated[float, Gt(0)]
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -28,9 +29,9 @@ class Section(BaseModel):
 class SyntheticData(Section):
     """The panel that stands in when no data are given."""
 
-    series: Positive = 16
-    days: Amount = 14.0
-    seed: Count = 0
+    series: Annotated[int, Gt(0), Le(100_000)] = 16
+    days: Annotated[float, Ge(0.1), Le(3660)] = 14.0
+    seed: Seed = 0
     gaps: Share = 0.01
 
 
@@ -50,8 +51,8 @@ class SplitData(Section):
 
     @model_validator(mode="after")
     def _leave_a_test_part(self) -> "SplitData":
-        if self.train + self.val > 1 + 1e-9:
-            raise ValueError(f"train {self.train:g} and val {self.val:g} add up to more than 1")
+        if self.train + self.val > 1 - 1e-9:
+            raise ValueError(f"train {self.train:g} and val {self.val:g} leave no test part")
         return self
 
 
@@ -92,11 +93,17 @@ class Train(Section):
     """Largest global norm of the gradient; null clips nothing."""
     patience: Positive | None = 4
     """Epochs without a better validation loss before stopping; null never stops early."""
-    seed: Count = 0
+    seed: Seed = 0
     placement: Placement = "one"
     devices: Positive | None = None
     chunk: Positive | None = None
     """Steps per compiled call; null takes about half a second's worth, counted from the model's operations."""
+
+    @model_validator(mode="after")
+    def _use_what_is_asked_for(self) -> "Train":
+        if self.placement == "one" and self.devices not in (None, 1):
+            raise ValueError(f"devices={self.devices} needs a placement: cores, shard or pmap")
+        return self
 
 
 class Evaluate(Section):

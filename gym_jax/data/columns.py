@@ -84,8 +84,11 @@ def find_columns(
         raise DataError(
             f"no numeric column in {where}", hint=f"its columns are {', '.join(names)}", code="data.no_target"
         )
-    if clash := set(target) & {id, time, *past}:
+    named = [*target, *past, time, *([id] if id else [])]
+    if clash := [name for name in named if named.count(name) > 1]:
         raise DataError(
-            f"column `{min(clash)}` is a target and something else", hint="name each column once", code="data.clash"
+            f"column `{clash[0]}` is named twice among id, time, target and past",
+            hint="name each column once",
+            code="data.clash",
         )
     return Columns(id, time, tuple(target), tuple(past), layout)

@@ -34,6 +34,10 @@ class Panel:
     zone: str | None = None
     id_name: str = "unique_id"
     time_name: str = "ds"
+    known: int = 0
+    """How many of the last channels are known ahead of time: models see their future too."""
+    static: Float[np.ndarray, "series features"] | None = None
+    categories: Int[np.ndarray, "series kinds"] | None = None
     notes: tuple[str, ...] = field(default=())
     """What was repaired or assumed while reading, a sentence each."""
 
@@ -59,6 +63,8 @@ class Panel:
                 "mask": np.concatenate([self.mask[s] for s in spans]),
                 "offsets": np.concatenate([[0], np.cumsum(self.lengths[keep])]),
                 "first": self.first[keep],
+                "static": None if self.static is None else self.static[keep],
+                "categories": None if self.categories is None else self.categories[keep],
             }
         )
 

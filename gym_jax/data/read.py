@@ -87,6 +87,7 @@ def read(
     A file without an id column is one series named after the file. Raises DataError with what is wrong and where.
     """
     files = find_files(path)
+    names = _series_names(files)
     frames, chosen, units = [], None, []
     for file in files:
         table = FORMATS[_suffix(file)](file)
@@ -96,7 +97,7 @@ def read(
         wanted = [c for c in (columns.id, columns.time, *columns.numeric) if c]
         frame = table.load(wanted, columns.id)
         _refuse_text(frame, columns, f"`{file.name}`")
-        frames.append(_long(frame, columns, _stem(file), f"`{file.name}`"))
+        frames.append(_long(frame, columns, names[file], f"`{file.name}`"))
         chosen = chosen or columns
         units.append(read_times(frame[columns.time], columns.time, time_unit, where=f"`{file.name}`"))
         if columns.numeric != chosen.numeric and layout == "long":
@@ -169,8 +170,11 @@ def _suffix(path: Path) -> str:
     return parts if parts in FORMATS else path.suffix.lower()
 
 
-def _stem(path: Path) -> str:
-    return path.name[: -len(_suffix(path))]
+def _series_names(files: Sequence[Path]) -> dict[Path, str]:
+    """Return the id of each file without an id column: its name, with its folder or ending where names repeat."""
+    stems = {file: file.name[: -len(_suffix(file))] for file in files}
+    names = list(stems.values())
+    return {f: stem if names.count(stem) == 1 else f"{f.parent.name}/{f.name}" for f, stem in stems.items()}
 
 
 class _readable:
@@ -246,11 +250,13 @@ def _assemble(
     repeats = [len(c) // max(len(unit.stamps), 1) for (c, _, _), unit in zip(parts, units, strict=True)]
     times = [np.tile(unit.stamps, times) for unit, times in zip(units, repeats, strict=True)]
     wide = columns.layout == "wide"
+    rows = np.concatenate(codes), np.concatenate(times), np.concatenate([values for _, _, values in parts])
+    code, time, values = _trim(*rows, ids) if wide else rows
     return make_panel(
-        np.concatenate(codes),
+        code,
         ids,
-        np.concatenate(times),
-        np.concatenate([values for _, _, values in parts]),
+        time,
+        values,
         channels=("value",) if wide else columns.numeric,
         targets=1 if wide else len(columns.target),
         clock=units[0].clock,
@@ -259,3 +265,22 @@ def _assemble(
         time_name=columns.time,
         notes=tuple(dict.fromkeys(unit.note for unit in units if unit.note)),
     )
+
+
+def _trim(
+    codes: np.ndarray, times: np.ndarray, values: np.ndarray, ids: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut the series of a wide file to their own spans: the empty cells around them are not gaps."""
+    seen = ~np.isnan(values[:, 0])
+    empty = np.setdiff1d(np.arange(len(ids)), codes[seen])
+    if len(empty):
+        raise DataError(
+            f"column `{ids[empty[0]]}` has no value in any row",
+            hint="name the columns to read, or take it out",
+            code="data.blank",
+        )
+    first, last = np.full(len(ids), np.iinfo(np.int64).max), np.full(len(ids), np.iinfo(np.int64).min)
+    np.minimum.at(first, codes[seen], times[seen])
+    np.maximum.at(last, codes[seen], times[seen])
+    own = (times >= first[codes]) & (times <= last[codes])
+    return codes[own], times[own], values[own]

@@ -19,10 +19,12 @@ class Scaler(NamedTuple):
 
     shift: Float[np.ndarray, "series channels"]
     scale: Float[np.ndarray, "series channels"]
+    shared: bool = False
+    """Whether its one row serves every series."""
 
     def row(self, series: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Return the row of the scaler that each series uses."""
-        return np.zeros_like(series) if len(self.shift) == 1 else series
+        return np.zeros_like(series) if self.shared else series
 
     def transform(
         self, values: Float[np.ndarray, "n channels"], series: Int[np.ndarray, " n"]
@@ -40,12 +42,13 @@ class Scaler(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists; floats keep every bit."""
-        return {"shift": self.shift.tolist(), "scale": self.scale.tolist()}
+        return {"shift": self.shift.tolist(), "scale": self.scale.tolist(), "shared": self.shared}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Scaler":
         """Return the scaler that `to_json` wrote."""
-        return cls(np.array(document["shift"], np.float64), np.array(document["scale"], np.float64))
+        shift, scale = (np.array(document[key], np.float64) for key in ("shift", "scale"))
+        return cls(shift, scale, bool(document["shared"]))
 
 
 def fit_scaler(panel: Panel, span: Span, *, kind: ScaleKind = "standard", scope: Scope = "series") -> Scaler:
@@ -55,7 +58,7 @@ def fit_scaler(panel: Panel, span: Span, *, kind: ScaleKind = "standard", scope:
     """
     channels = len(panel.channels)
     if kind == "none":
-        return Scaler(np.zeros((1, channels)), np.ones((1, channels)))
+        return Scaler(np.zeros((1, channels)), np.ones((1, channels)), shared=True)
     inside = np.zeros(len(panel.mask) + 1, np.int64)
     np.add.at(inside, span.begin, 1)
     np.add.at(inside, span.end, -1)
@@ -63,7 +66,7 @@ def fit_scaler(panel: Panel, span: Span, *, kind: ScaleKind = "standard", scope:
     everything = np.array([0, len(used)])
     overall = _moments(panel.values, used, everything)
     if scope == "global":
-        return Scaler(overall[0], overall[1])
+        return Scaler(overall[0], overall[1], shared=True)
     shift, scale, count = _moments(panel.values, used, panel.offsets)
     blank = count == 0
     return Scaler(np.where(blank, overall[0], shift), np.where(blank, overall[1], scale))

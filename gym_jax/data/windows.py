@@ -16,8 +16,8 @@ from gym_jax.types import Batch, Inputs
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("values", "mask", "bounds", "origins", "series"),
-    meta_fields=("context", "horizon", "targets", "room"),
+    data_fields=("values", "mask", "bounds", "origins", "series", "static", "categories"),
+    meta_fields=("context", "horizon", "targets", "room", "known"),
 )
 @dataclass(frozen=True)
 class Windows:
@@ -37,14 +37,18 @@ class Windows:
     targets: int
     room: int
     """Rows in front of the first series: the longest context there is."""
+    known: int = 0
+    """How many of the last channels are known ahead of time."""
+    static: Float[Array, "series features"] | None = None
+    categories: Int[Array, "series kinds"] | None = None
 
     def __len__(self) -> int:
         return self.origins.shape[0]
 
     def take(self, indices: Int[Array, " batch"]) -> Batch:
-        """Return the windows at `indices`; -1 is padding and gets weight 0."""
+        """Return the windows at `indices`; -1 is padding: some other window, with weight 0."""
         real = indices >= 0
-        position = jnp.maximum(indices, 0)
+        position = jnp.where(real, indices, jnp.arange(indices.shape[0]) % len(self))
         origin, series = self.origins[position], self.series[position]
         span = self.context + self.horizon
 
@@ -64,7 +68,15 @@ class Windows:
             past = jnp.where(mask, past, 0)
             weights = weights & seen[:, self.context :, : self.targets]
             targets = jnp.where(own[:, self.context :, None], targets, 0)
-        return Batch(Inputs(past=past, mask=mask, series=series), targets, weights.astype(targets.dtype))
+        inputs = Inputs(
+            past=past,
+            mask=mask,
+            future=window[:, self.context :, -self.known :] if self.known else None,
+            static=None if self.static is None else self.static[series],
+            categories=None if self.categories is None else self.categories[series],
+            series=series,
+        )
+        return Batch(inputs, targets, weights.astype(targets.dtype))
 
     def with_context(self, context: int) -> "Windows":
         """Return the same forecasts with another look-back of at most `room` rows."""
@@ -106,4 +118,7 @@ def make_windows(
         horizon=horizon,
         targets=panel.targets,
         room=before,
+        known=panel.known,
+        static=None if panel.static is None else jnp.asarray(panel.static, jnp.float32),
+        categories=None if panel.categories is None else jnp.asarray(panel.categories, jnp.int32),
     )

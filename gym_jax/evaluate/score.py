@@ -19,11 +19,12 @@ Forecast = Callable[[Windows, Int[np.ndarray, "steps batch"]], Float[np.ndarray,
 
 
 class Target(NamedTuple):
-    """The totals of one target channel, grouped three ways."""
+    """The totals of one target channel, grouped three ways; `scaled` is `horizon` in naive errors of each series."""
 
     overall: Totals
     horizon: Totals
     series: Totals
+    scaled: Totals
 
 
 def forecasts(
@@ -44,12 +45,24 @@ def forecasts(
         yield index[real], scaler.restore(values, series[index[real]])
 
 
-def score(forecast: Forecast, windows: Windows, panel: Panel, scaler: Scaler, *, batch_size: int) -> tuple[Target, ...]:
-    """Return the totals of each target over every observed element that the windows forecast."""
+def score(
+    forecast: Forecast,
+    windows: Windows,
+    panel: Panel,
+    scaler: Scaler,
+    naive: Float[np.ndarray, "series targets"],
+    *,
+    batch_size: int,
+) -> tuple[Target, ...]:
+    """Return the totals of each target over every observed element that the windows forecast.
+
+    `naive` is each series' naive error on its train rows, the unit of MASE.
+    """
     horizon, series = windows.horizon, np.asarray(windows.series)
     origins = np.asarray(windows.origins) - windows.room
     count = len(panel.series)
-    totals = [Target(Totals.zero(1), Totals.zero(horizon), Totals.zero(count)) for _ in range(panel.targets)]
+    groups = (1, horizon, count, horizon)
+    totals = [Target(*(Totals.zero(size) for size in groups)) for _ in range(panel.targets)]
     steps = np.arange(horizon)
     for index, predicted in forecasts(forecast, windows, scaler, batch_size=batch_size):
         rows = origins[index][:, None] + steps
@@ -58,27 +71,30 @@ def score(forecast: Forecast, windows: Windows, panel: Panel, scaler: Scaler, *,
             truth, seen, guess = panel.values[rows, channel], panel.mask[rows, channel], predicted[..., channel]
             by_series = measure(guess, truth, seen, owner, count)
             by_step = measure(guess, truth, seen, steps[None, :], horizon)
-            totals[channel] = Target(
-                old.overall.merge(by_series.collapse()), old.horizon.merge(by_step), old.series.merge(by_series)
-            )
+            unit = naive[series[index], channel][:, None]
+            known, unit = seen & (unit > 0), np.where(unit > 0, unit, 1.0)
+            scaled = measure(guess / unit, truth / unit, known, steps[None, :], horizon)
+            new = Target(by_series.collapse(), by_step, by_series, scaled)
+            totals[channel] = Target(*(before.merge(now) for before, now in zip(old, new, strict=True)))
     return tuple(totals)
 
 
-def report(
-    totals: Sequence[Target], panel: Panel, naive: Float[np.ndarray, "series targets"], *, detail: bool = True
-) -> dict[str, Any]:
-    """Return the errors as plain JSON, a block per target; overall MASE is the mean over series (Makridakis 2020)."""
+def report(totals: Sequence[Target], panel: Panel, naive: Float[np.ndarray, "series targets"]) -> dict[str, Any]:
+    """Return the errors as plain JSON, a block per target: overall, per horizon step and per series.
+
+    MASE overall is the mean over series (Makridakis et al. 2020), per horizon step the mean over values.
+    """
     out: dict[str, Any] = {}
-    for channel, (overall, horizon, series) in enumerate(totals):
+    for channel, (overall, horizon, series, scaled_horizon) in enumerate(totals):
         per_series = summarise(series, naive[:, channel])
         block: dict[str, Any] = {key: float(value[0]) for key, value in summarise(overall).items()}
         scaled = per_series["mase"]
         block["mase"] = float(np.nanmean(scaled)) if np.isfinite(scaled).any() else float("nan")
         block["count"] = int(overall.count[0])
         block = {key: plain(value) for key, value in block.items()}
-        if detail:
-            block["per_horizon"] = {key: plain(value) for key, value in summarise(horizon).items()}
-            block["per_series"] = {"id": list(panel.series)} | {key: plain(value) for key, value in per_series.items()}
+        per_horizon = {**summarise(horizon), "mase": summarise(scaled_horizon)["mae"]}
+        block["per_horizon"] = {key: plain(value) for key, value in per_horizon.items()}
+        block["per_series"] = {"id": list(panel.series)} | {key: plain(value) for key, value in per_series.items()}
         out[panel.channels[channel]] = block
     return out
 
@@ -92,7 +108,10 @@ def verdict(
         rivals = {
             kind: scores[target]["mae"] for kind, scores in baselines.items() if scores[target]["mae"] is not None
         }
-        if not rivals or own["mae"] is None:
+        if own["mae"] is None:
+            sentences.append(f"{target}: the forecast of {name} is not finite.")
+            continue
+        if not rivals:
             sentences.append(f"{target}: nothing to compare with.")
             continue
         best = min(rivals, key=rivals.__getitem__)

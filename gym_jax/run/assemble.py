@@ -17,7 +17,7 @@ from gym_jax.data.scale import Scaler, fit_scaler
 from gym_jax.data.split import Part, Split, origins, refuse_short, split_by_time
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
-from gym_jax.errors import DataError
+from gym_jax.errors import ConfigError, DataError
 from gym_jax.losses import LOSSES
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import OPTIMISERS, SCHEDULES, clipped
@@ -37,7 +37,13 @@ def load_panel(config: Config) -> Panel:
     """Read the configured data, or generate the stand-in."""
     data = config.data
     if data.path is None:
-        made = data.synthetic
+        made, plain = data.synthetic, type(data)()
+        if ignored := [key for key in ("past", "layout", "id", "time") if getattr(data, key) != getattr(plain, key)]:
+            raise ConfigError(
+                f"data.{ignored[0]} says how to read a file, but there is no data.path",
+                hint="give the data, or leave it out: the generated panel has its own columns",
+                attempt="gymjax train --data FILE ...",
+            )
         panel = generate_panel(series=made.series, days=made.days, seed=made.seed, gaps=made.gaps)
         if unknown := [name for name in data.target if name not in panel.channels]:
             raise DataError(
@@ -69,6 +75,13 @@ def fingerprint(config: Config) -> dict[str, Any]:
     }
 
 
+def same_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether two fingerprints are of the same bytes, wherever they lie."""
+    if "synthetic" in now:
+        return was.get("synthetic") == now["synthetic"]
+    return [f["sha256"] for f in was.get("files", ())] == [f["sha256"] for f in now["files"]]
+
+
 def prepare(config: Config, panel: Panel, scaler: Scaler | None = None) -> Prepared:
     """Split the panel and fit the scaler on its train rows, unless one is given. Raises DataError on short series."""
     task, split = config.task, config.data.split
@@ -78,8 +91,19 @@ def prepare(config: Config, panel: Panel, scaler: Scaler | None = None) -> Prepa
     parts = split_by_time(panel, **shares)
     if scaler is None:
         scaler = fit_scaler(panel, parts.train, kind=config.data.scale.kind, scope=config.data.scale.scope)
+        panel = _note_blank(panel, parts)
     season = getattr(config.model, "season", None) or config.evaluate.season or panel.season()
     return Prepared(panel, parts, scaler, season)
+
+
+def _note_blank(panel: Panel, split: Split) -> Panel:
+    """Return the panel with a note on series that the scaler knows nothing of."""
+    seen = np.concatenate([[0], np.cumsum(panel.mask[:, : panel.targets].any(axis=1))])
+    blank = int((seen[split.train.end] == seen[split.train.begin]).sum())
+    if not blank:
+        return panel
+    note = f"{blank:,} series have no value in their train rows: scaled like all series together"
+    return Panel(**{**panel.__dict__, "notes": (*panel.notes, note)})
 
 
 def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
@@ -138,7 +162,7 @@ def build_optimiser(config: Config, steps_per_epoch: int) -> tuple[optax.Gradien
 
 def scaler_for(panel: Panel, known: tuple[str, ...], saved: Scaler, fresh: Scaler) -> Scaler:
     """Return the saved scaler's rows for series it knows, and `fresh` rows for those it does not."""
-    if len(saved.shift) == 1:
+    if saved.shared:
         return saved
     place = {name: i for i, name in enumerate(known)}
     index = np.array([place.get(name, -1) for name in panel.series])

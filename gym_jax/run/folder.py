@@ -16,7 +16,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,9 +79,9 @@ class RunFolder:
                 break
         return lines
 
-    def write_json(self, name: str, document: Any) -> None:
-        """Write strict JSON whole or not at all."""
-        self._write(name, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write strict JSON with its schema version, whole or not at all."""
+        self._write(name, json.dumps({"schema": SCHEMA_VERSION, **document}, indent=1, allow_nan=False) + "\n")
 
     def write_config(self, document: dict[str, Any], heading: str) -> None:
         """Write the resolved configuration."""
@@ -101,8 +101,11 @@ class RunFolder:
         self._write(name, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
     def status(self, **facts: Any) -> None:
-        """Merge facts into status.json."""
-        self.write_json("status.json", {**self.read_json("status.json"), "updated": now(), **facts})
+        """Merge facts into status.json; a new status forgets why the last one ended."""
+        before = self.read_json("status.json")
+        if "status" in facts:
+            before = {key: value for key, value in before.items() if key not in ("exit_code", "reason")}
+        self.write_json("status.json", {**before, "updated": now(), **facts})
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -14,11 +14,29 @@ from gym_jax.data.panel import Panel
 from gym_jax.data.scale import Scaler, fit_scaler
 from gym_jax.data.split import Span
 from gym_jax.data.windows import make_windows
-from gym_jax.errors import CheckpointError, DataError
+from gym_jax.errors import CheckpointError, ConfigError, DataError
 from gym_jax.run.assemble import Prepared, build_model, build_optimiser, load_panel, look_back, prepare, scaler_for
 from gym_jax.run.folder import RunFolder
-from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
+from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.step import init_state
+
+
+def read_config(run: RunFolder) -> Config:
+    """Return the configuration of a run. Raises CheckpointError when it is of another version, damaged or no run."""
+    if not (run.path / "data.json").is_file():
+        raise CheckpointError(
+            f"{run.path} is no run: it has no data.json",
+            hint="a run is a folder that gymjax train made",
+            code="run.not_found",
+        )
+    try:
+        return judge(run.read_config())
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{run.path / 'config.yaml'}: {error.message}",
+            hint="it was changed by hand, or written by another version of gym_jax",
+            code="checkpoint.config",
+        ) from error
 
 
 class Trained(NamedTuple):
@@ -36,10 +54,8 @@ def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
 
     Series that the run knows keep its scaler; unknown ones are scaled by their own rows of the train share.
     """
-    config = judge(run.read_config())
+    config = read_config(run)
     facts = run.read_json("data.json")
-    if not facts:
-        raise CheckpointError(f"{run.path} has no data.json", hint="the run never began", code="checkpoint.incomplete")
     columns = facts["columns"]
     if data is not None:
         replaced = {"path": str(data), "target": columns["channels"][: columns["targets"]]}
@@ -48,6 +64,9 @@ def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
             replaced.pop("target")
         config = config.model_copy(update={"data": config.data.model_copy(update=replaced)})
     panel = _same_kind(load_panel(config), facts)
+    if data is None:  # the series that the run kept
+        kept = set(facts["series"])
+        panel = panel.select([i for i, name in enumerate(panel.series) if name in kept])
     saved = Scaler.from_json(facts["scaler"])
     prepared = prepare(config, panel, saved)
     span = Span(panel.offsets[:-1], np.maximum(prepared.split.train.end, panel.offsets[:-1] + 1))
@@ -86,7 +105,7 @@ def _best_step(run: RunFolder) -> int:
             attempt=f"gymjax train --resume {run.path}",
             code="checkpoint.none",
         )
-    best = run.read_json("status.json").get("best", {}).get("step")
+    best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]
     return best if best in steps else steps[-1]
 
 

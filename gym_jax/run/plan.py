@@ -47,6 +47,12 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
             hint="look at the gaps, or at the split",
             code="data.no_windows",
         )
+    if not len(cut(config, prepared, "test")):
+        raise DataError(
+            "no test window: nothing was observed in the test part",
+            hint="a run is scored at its end; look at the gaps, or at the split",
+            code="data.no_windows",
+        )
     layout = make_layout(config.train.placement, (choices or {}).get("devices", config.train.devices))
     steps = -(-len(windows) // config.train.batch_size)
     chunk = (choices or {}).get("chunk") or config.train.chunk or _chunk(config, model, windows, steps)
@@ -104,7 +110,7 @@ def reading(plan: Plan, windows: Windows) -> Windows:
 
 def columns(plan: Plan) -> dict[str, Any]:
     """Return what a model needs of its data to be used again: columns, time step, series and scaler."""
-    panel = plan.prepared.panel
+    panel, used = plan.prepared.panel, plan.prepared.split.val.end
     return {
         "columns": {
             "id": panel.id_name,
@@ -116,6 +122,7 @@ def columns(plan: Plan) -> dict[str, Any]:
         "clock": panel.clock,
         "zone": panel.zone,
         "series": list(panel.series),
+        "used_until": (panel.first + (used - panel.offsets[:-1]) * panel.step).tolist(),
         "scaler": plan.prepared.scaler.to_json(),
         "notes": list(panel.notes),
     }

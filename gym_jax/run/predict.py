@@ -18,6 +18,8 @@ from gym_jax.train.parallel import make_forecast
 def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) -> pd.DataFrame:
     """Return a frame of id, time, step (1 is the first after the data) and one column per target, in the data's units.
 
+    `step` is called `horizon_step` when the data have a column of that name.
+
     The run's own data are read again, or `data`. A series whose last `context` rows are all missing gets NaN.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
@@ -50,11 +52,12 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     values[~known] = np.nan
     steps = np.arange(task.horizon)
     owner = np.repeat(series, task.horizon)
+    taken = {panel.id_name, panel.time_name, *panel.channels}
     frame = pd.DataFrame(
         {
             panel.id_name: np.array(panel.series, object)[owner],
             panel.time_name: panel.times(owner, (ends[:, None] + steps).reshape(-1)),
-            "step": np.tile(steps + 1, len(series)),
+            "horizon_step" if "step" in taken else "step": np.tile(steps + 1, len(series)),
         }
     )
     if panel.zone:

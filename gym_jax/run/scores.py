@@ -38,18 +38,20 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
         prepared.season,
     )
 
-    def errors(module: Any, weights: Any, *, detail: bool) -> dict[str, Any]:
+    def errors(module: Any, weights: Any) -> dict[str, Any]:
         seen = windows.with_context(look_back(module, config.task.context))
-        totals = score(_bound(module, weights), seen, panel, prepared.scaler, batch_size=config.evaluate.batch_size)
-        return report(totals, panel, naive, detail=detail)
+        totals = score(
+            _bound(module, weights), seen, panel, prepared.scaler, naive, batch_size=config.evaluate.batch_size
+        )
+        return report(totals, panel, naive)
 
-    own = errors(model, variables, detail=True)
+    own = errors(model, variables)
     train = cut(config, prepared, "train")
     others: dict[str, Any] = {}
     for kind in config.evaluate.baselines:
         if kind != config.model.kind:
             module = model_of(kind, config, panel, prepared.season)
-            others[kind] = errors(module, {"params": solve(kind, module, train)}, detail=False)
+            others[kind] = errors(module, {"params": solve(kind, module, train)})
     return {
         "part": part,
         "windows": len(windows),

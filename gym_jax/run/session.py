@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.run.folder import RunFolder
@@ -38,16 +39,13 @@ class Session:
         return int(self.state.step)
 
     def advance(self, progress: Progress) -> None:
-        """Take in a chunk. Raises Diverged when a loss is not finite; nothing of it is ever saved."""
-        losses = progress.metrics["loss"]
-        if not all(math.isfinite(value) for value in losses.total.tolist()):
-            bad = next(i for i, value in enumerate(losses.total.tolist()) if not math.isfinite(value))
-            step = int(progress.state.step) - len(losses.total) + bad + 1
-            raise Diverged(
-                f"the loss is not finite at step {step} (epoch {self.position.epoch + 1})",
-                hint="a lower learning rate or stricter clipping is the usual cure; the last checkpoint is whole",
-                attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
-            )
+        """Take in a chunk. Raises Diverged when a loss or a gradient is not finite; nothing of it is ever saved."""
+        for name, word in (("loss", "loss"), ("grad_norm", "gradient")):
+            values = progress.metrics[name].total.tolist()
+            bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
+            if bad is not None:
+                step = int(progress.state.step) - len(values) + bad + 1
+                raise _diverged(f"the {word} is not finite at step {step} (epoch {self.position.epoch + 1})")
         self.state, self.position = progress.state, progress.position
         for name, mean in progress.metrics.items():
             old = self.sums.get(name, [0.0, 0.0])
@@ -62,6 +60,8 @@ class Session:
         self.sums = {}
         if value is None:
             return False
+        if not math.isfinite(value):
+            raise _diverged(f"the validation loss is not finite at step {self.step} (epoch {self.position.epoch})")
         self.stopping = self.stopping.update(value, epoch=self.position.epoch, step=self.step)
         better = self.stopping.best_step == self.step
         if better:
@@ -83,19 +83,34 @@ class Session:
         }
 
     def save(self) -> None:
-        """Write the best step, then this one, then drop what is neither best nor among the newest."""
+        """Write the best step, then this one, then drop what is neither best nor among the newest.
+
+        Raises Diverged instead when a parameter is not finite.
+        """
+        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(self.state.params)):
+            raise _diverged(f"a parameter is not finite at step {self.step}")
         if self.best is not None:
             state, metadata = self.best
             key = jax.random.wrap_key_data(state.key)
             save_checkpoint(self.folder.checkpoints, int(state.step), state._replace(key=key), metadata)
             self.best = None
         save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
+        self.folder.status(epochs=self.position.epoch, steps=self.step, saved=self.step)
         newest = [step for step in saved_steps(self.folder.checkpoints) if step <= self.step][-KEEP_LAST:]
         retain(self.folder.checkpoints, {*newest, self.best_step})
 
     def restore(self) -> bool:
-        """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it."""
+        """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it.
+
+        Raises CheckpointError when the run was saved before but no checkpoint of it is left.
+        """
         steps = saved_steps(self.folder.checkpoints)
+        if not steps and self.folder.read_json("status.json").get("saved"):
+            raise CheckpointError(
+                f"no checkpoint of {self.folder.path} can be read, although it was saved before",
+                hint="its checkpoints were moved or damaged; a run never starts again at zero by itself",
+                attempt=f"ls {self.folder.checkpoints}",
+            )
         if steps:
             path = self.folder.checkpoints / str(steps[-1])
             metadata = read_metadata(path)
@@ -113,3 +128,11 @@ class Session:
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])
         return bool(steps)
+
+
+def _diverged(message: str) -> Diverged:
+    return Diverged(
+        message,
+        hint="a lower learning rate or stricter clipping is the usual cure; the last checkpoint is whole",
+        attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
+    )

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gym_jax.config.load import judge
 from gym_jax.config.schema import Config
 from gym_jax.data.order import sequential, shuffled
 from gym_jax.errors import CheckpointError, GymJaxError, Interrupted
 from gym_jax.models.registry import MODELS
-from gym_jax.run.assemble import build_loss, build_optimiser, fingerprint
+from gym_jax.run.assemble import build_loss, build_optimiser, fingerprint, same_data
 from gym_jax.run.environment import environment
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, create_run, list_runs
+from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run, reading
 from gym_jax.run.scores import score_run, solve
 from gym_jax.run.session import Session
@@ -66,7 +66,7 @@ def train_run(
         run.write_json("data.json", {"schema": SCHEMA_VERSION, **columns(plan), **fingerprint(config)})
         run.write_json("choices.json", {"devices": len(plan.layout.devices), "chunk": plan.chunk})
         # last, because a folder with a config.yaml is a run
-        run.write_config(config.document(), f"gymjax train --config {run.path.name}/config.yaml")
+        run.write_config(unnamed(config).document(), "gymjax train --config THIS-FILE repeats the run")
         return _train(plan, run, watch, stop, deadline)
 
 
@@ -82,15 +82,14 @@ def resume_run(
     Raises CheckpointError when the data are no longer what they were.
     """
     deadline = _deadline(max_seconds)
-    config = judge(run.read_config())
+    config = read_config(run)
     with run.lock():
         status = run.read_json("status.json")
         if status.get("status") == "done":
             return Result(
                 run.path, "complete", status["epochs"], status["steps"], status["best"], run.read_json("scores.json")
             )
-        was = run.read_json("data.json")
-        if any(was.get(key) != value for key, value in fingerprint(config).items()):
+        if not same_data(run.read_json("data.json"), fingerprint(config)):
             raise CheckpointError(
                 f"the data of {run.path} changed since the run began",
                 hint="a run goes on only with the very data it began with; train anew on the new ones",
@@ -100,15 +99,21 @@ def resume_run(
         return _train(plan_run(config, run.read_json("choices.json")), run, watch, stop, deadline)
 
 
-def find_resumable(config: Config) -> RunFolder | None:
-    """Return the newest unfinished run under `run.root` with the very same configuration."""
-    for run in reversed(list_runs(config.run.root)):
+def find_resumable(config: Config, folder: str | Path | None = None) -> RunFolder | None:
+    """Return the newest unfinished run of the very same settings under `run.root`; with `folder`, the run in it."""
+    for run in reversed(list_runs(config.run.root) if folder is None else [RunFolder(folder)]):
         try:
-            if run.read_json("status.json").get("status") != "done" and judge(run.read_config()) == config:
+            over = run.read_json("status.json").get("status") == "done" and folder is None
+            if not over and read_config(run) == unnamed(config):
                 return run
         except GymJaxError:  # a damaged run, or one of another version, is not this one
             continue
     return None
+
+
+def unnamed(config: Config) -> Config:
+    """Return the settings without the name of one run: what another run can repeat."""
+    return config.model_copy(update={"run": config.run.model_copy(update={"name": None})})
 
 
 def _train(
@@ -120,7 +125,7 @@ def _train(
 ) -> Result:
     config = plan.config
     tell = watch or (lambda event: None)
-    facts = {"schema": SCHEMA_VERSION, "config": config.document(), **columns(plan)}
+    facts = {"schema": SCHEMA_VERSION, "config": unnamed(config).document(), **columns(plan)}
     session = Session(run, facts, fresh_state(plan))
     resumed = session.restore()
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
@@ -135,6 +140,8 @@ def _train(
         else:
             stopped = _loop(plan, session, tell, stop, deadline)
         session.save()
+        if stopped is None and stop:  # it may have come during the last chunk: scoring can wait for a resume
+            stopped = stop()
         if stopped is not None:
             return _leave(session, stopped)
         if session.stopping.best_step and session.stopping.best_step != session.step:
@@ -154,7 +161,9 @@ def _train(
     run.write_json("scores.json", {"schema": SCHEMA_VERSION, "step": session.best_step, **scores})
     run.status(status="done", epochs=session.position.epoch, steps=last, best=best)
     run.log("done", step=last)
-    tell(Event("scored", {"best": best, "scores": scores}))
+    early = MODELS[config.model.kind].solve is None and session.position.epoch < config.train.epochs
+    ending = {"best": best, "stopped_early": early, "epoch": session.position.epoch, "epochs": config.train.epochs}
+    tell(Event("scored", {**ending, "scores": scores}))
     return Result(run.path, "done", session.position.epoch, last, best, scores)
 
 

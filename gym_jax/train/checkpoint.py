@@ -19,6 +19,8 @@ from orbax.checkpoint import v1 as ocp
 from gym_jax.errors import CheckpointError, StorageError
 
 ITEM = "state"
+MARK = "_CHECKPOINT_METADATA"
+"""The file that tells a step from other folders."""
 
 
 def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapping[str, Any] | None = None) -> Path:
@@ -27,9 +29,11 @@ def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapp
     A step that is already there is left as it is. Raises StorageError when the disk refuses.
     """
     path = Path(folder).absolute() / str(int(step))
-    if path.exists():
+    if (path / MARK).exists():
         return path
     try:
+        if path.exists():  # what is left of a damaged step is not kept for one
+            shutil.rmtree(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         ocp.save_checkpointables(path, {ITEM: state}, custom_metadata=dict(metadata or {}))
     except OSError as error:
@@ -81,7 +85,7 @@ def saved_steps(folder: str | Path) -> list[int]:
     folder = Path(folder)
     if not folder.is_dir():
         return []
-    names = (entry.name for entry in folder.iterdir() if entry.is_dir() and (entry / "_CHECKPOINT_METADATA").exists())
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir() and (entry / MARK).exists())
     return sorted(int(name) for name in names if re.fullmatch(r"0|[1-9][0-9]{0,17}", name))
 
 
@@ -96,13 +100,15 @@ def retain(folder: str | Path, keep: Iterable[int]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Orbax from printing what is raised as an error of ours anyway."""
-    logger = logging.getLogger("absl")
-    before = logger.disabled
-    logger.disabled = True
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = before
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
 
 
 def _abstract(leaf: Any) -> Any:

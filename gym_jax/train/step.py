@@ -1,6 +1,6 @@
 """The step: pure functions of state and batch; jit, scan, vmap and pmap are the caller's verbs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -27,6 +27,8 @@ def make_train_step(
 
     The loss is the weighted mean over the whole batch. With `axis_name` the batch is split over that mapped axis:
     totals and counts are added over it, so that ragged shares weigh right, and each share draws its own dropout.
+    Collections other than parameters become the plain mean over the shares; a batch's padding rows, which repeat other
+    examples, count in them.
     """
 
     def add(tree: Any) -> Any:
@@ -53,7 +55,7 @@ def make_train_step(
         (_, (total, changed)), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
         grads, total = add((grads, total))
         if axis_name is not None:
-            changed = lax.pmean(changed, axis_name)
+            changed = jax.tree.map(_mean_over(axis_name), changed)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         new = state._replace(
             step=state.step + 1,
@@ -79,6 +81,11 @@ def make_eval_step(
         return totals if axis_name is None else lax.psum(totals, axis_name)
 
     return evaluate
+
+
+def _mean_over(axis_name: str) -> Callable[[Array], Array]:
+    """Return the mean over an axis for statistics, and counters as they are: each share counts alike."""
+    return lambda leaf: lax.pmean(leaf, axis_name) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
 
 
 def _weighted(loss: Loss, prediction: Array, batch: Batch) -> Array:

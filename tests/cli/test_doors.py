@@ -72,6 +72,28 @@ ERRORS = {
         "hint: every head gets an equal share of the width",
         "try: model.width=32",
     ),
+    ("train", "data.split.train=0.9"): (
+        2,
+        "error: `data.split={'train': 0.9}`: train 0.9 and val 0.1 leave no test part",
+        "try: gymjax train --dry-run",
+    ),
+    ("train", "-m", "mlp", "model.heads=2"): (
+        2,
+        "error: unknown key `model.heads` (from the command line)",
+        "hint: it belongs to model=transformer, this is mlp",
+        "try: gymjax models show lstm",
+    ),
+    ("train", "--devices", "2"): (
+        2,
+        "error: `train={'devices': 2}`: devices=2 needs a placement: cores, shard or pmap",
+        "try: gymjax train --dry-run",
+    ),
+    ("train", "data.layout=wide"): (
+        2,
+        "error: data.layout says how to read a file, but there is no data.path",
+        "hint: give the data, or leave it out: the generated panel has its own columns",
+        "try: gymjax train --data FILE ...",
+    ),
     ("train", "optim.lr=1,2"): (
         2,
         "error: override `optim.lr=1,2` names several values",

@@ -76,7 +76,7 @@ try: gymjax train ... --target COLUMN""",
     "target is also past": (
         "ds,cpu,memory\n2026-01-01,1,2\n",
         {"target": ["cpu"], "past": ["cpu"]},
-        """error: column `cpu` is a target and something else
+        """error: column `cpu` is named twice among id, time, target and past
 hint: name each column once""",
     ),
     "past columns of a wide file": (

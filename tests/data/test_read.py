@@ -126,3 +126,10 @@ def test_a_bare_comma_at_the_end_of_a_line_is_harmless(tmp_path):
     file = tmp_path / "cpu.csv"
     file.write_text("ds,value\n2026-01-01,1,\n\n2026-01-02,2,\n")
     assert read(file).values.ravel().tolist() == [1, 2]
+
+
+def test_files_of_the_same_name_stay_apart(tmp_path):
+    for folder in ("h1", "h2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cpu.csv").write_text("ds,cpu\n2026-01-01,1\n2026-01-02,2\n")
+    assert read(str(tmp_path / "h*" / "cpu.csv")).series == ("h1/cpu.csv", "h2/cpu.csv")

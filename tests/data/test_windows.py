@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +35,8 @@ def take_slowly(panel, scaler, rows, series, indices, context, horizon):
     weights = np.zeros(truth.shape, np.float32)
     owner = np.zeros(len(indices), np.int32)
     for i, index in enumerate(indices):
-        origin, owner[i] = rows[max(index, 0)], series[max(index, 0)]
+        place = index if index >= 0 else i % len(rows)  # padding repeats other windows, without weight
+        origin, owner[i] = rows[place], series[place]
         begin, end = panel.offsets[owner[i]], panel.offsets[owner[i] + 1]
         for step in range(-context, horizon):
             row = origin + step
@@ -85,7 +88,7 @@ def test_take_is_the_slow_loop(lengths, sizes, channels, missing, whole, data):
 
 def test_a_window_may_forecast_past_the_end_of_every_series():
     panel = make_random([9, 8, 7], 0.0, 2, 1)
-    scaler = Scaler(np.zeros((1, 2)), np.ones((1, 2)))
+    scaler = Scaler(np.zeros((1, 2)), np.ones((1, 2)), shared=True)
     rows, series = panel.offsets[1:], np.arange(3)
     windows = make_windows(panel, scaler, rows, series, context=3, horizon=4)
     batch = check(windows, panel, scaler, rows, series, [0, 1, 2])
@@ -95,7 +98,7 @@ def test_a_window_may_forecast_past_the_end_of_every_series():
 
 def test_a_window_that_starts_before_its_series_sees_nothing_of_the_one_before():
     panel = make_random([5, 5], 0.0, 1, 2)
-    scaler = Scaler(np.zeros((1, 1)), np.ones((1, 1)))
+    scaler = Scaler(np.zeros((1, 1)), np.ones((1, 1)), shared=True)
     windows = make_windows(panel, scaler, np.array([1, 6]), np.array([0, 1]), context=4, horizon=1)
     batch = windows.take(jnp.array([0, 1]))
     for i, row in enumerate((0, 5)):
@@ -117,7 +120,7 @@ def test_another_context_is_the_same_forecasts_with_another_look_back():
 
 def test_padding_has_no_weight_and_changes_no_other_row():
     panel = make_random([12], 0.0, 1, 4)
-    scaler = Scaler(np.zeros((1, 1)), np.ones((1, 1)))
+    scaler = Scaler(np.zeros((1, 1)), np.ones((1, 1)), shared=True)
     rows, series = origins(panel, Span(np.array([0]), np.array([12])), context=3, horizon=2)
     windows = make_windows(panel, scaler, rows, series, context=3, horizon=2)
     assert windows.mask is None
@@ -148,3 +151,20 @@ def test_windows_are_never_materialised(context):
     windows = make_windows(panel, fit_scaler(panel, span), rows, series, context=context, horizon=12)
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(windows))
     assert held <= (6000 + context + 12) * 2 * (4 + 1) + len(rows) * 8 + 3 * 4
+
+
+def test_covariates_travel_with_their_window():
+    panel = dataclasses.replace(
+        make_random([30, 30], 0.0, 3, seed=1),
+        targets=1,
+        known=1,
+        static=np.array([[1.0, 2.0], [3.0, 4.0]]),
+        categories=np.array([[7], [9]]),
+    )
+    scaler = Scaler(np.zeros((1, 3)), np.ones((1, 3)), shared=True)
+    windows = make_windows(panel, scaler, np.array([10, 45]), np.array([0, 1]), context=4, horizon=2)
+    inputs = jax.jit(windows.take)(jnp.array([1, 0])).inputs
+    np.testing.assert_array_equal(inputs.future[0, :, 0], np.float32(panel.values[45:47, 2]))
+    np.testing.assert_array_equal(inputs.static, [[3, 4], [1, 2]])
+    np.testing.assert_array_equal(inputs.categories, [[9], [7]])
+    assert panel.select([1]).static.tolist() == [[3, 4]]

@@ -26,7 +26,7 @@ def make_examples(targets=1, missing=()):
     panel = Panel(
         ("a",), ("x", "y", "z"), targets, np.where(mask, values, 0), mask, np.array([0, ROWS]), np.zeros(1), 1
     )
-    scaler = Scaler(np.zeros((1, 3)), np.ones((1, 3)))
+    scaler = Scaler(np.zeros((1, 3)), np.ones((1, 3)), shared=True)
     series = np.zeros(len(ORIGINS), int)
     windows = make_windows(panel, scaler, ORIGINS, series, context=CONTEXT, horizon=HORIZON)
     return windows, values, mask

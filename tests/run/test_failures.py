@@ -45,3 +45,11 @@ def test_an_observer_that_fails_fails_the_run_and_says_so(tmp_path):
     with pytest.raises(RuntimeError, match="observer"):
         train_run(small_config(tmp_path, "mlp"), folder=tmp_path / "run", watch=fail)
     assert RunFolder(tmp_path / "run").read_json("status.json")["reason"] == "observer"
+
+
+def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
+    """One step whose loss is finite and whose update is not."""
+    config = small_config(tmp_path, "mlp", "optim.lr=1e38", "train.epochs=1", "train.batch_size=100000")
+    with pytest.raises(Diverged):
+        train_run(config, folder=tmp_path / "run")
+    assert saved_steps(tmp_path / "run" / "checkpoints") == []

@@ -70,7 +70,7 @@ def test_the_forecast_over_windows_lowers_for_every_platform(kind):
     model, state = started(kind)
     seen, rows = np.arange(ROWS * CHANNELS).reshape(ROWS, CHANNELS) % 7 > 0, np.arange(30, 60)
     panel = Panel(("a",), ("x", "y", "z"), 1, seen * 1.0, seen, np.array([0, ROWS]), np.zeros(1), 1)
-    scaler = Scaler(np.zeros((1, CHANNELS)), np.ones((1, CHANNELS)))
+    scaler = Scaler(np.zeros((1, CHANNELS)), np.ones((1, CHANNELS)), shared=True)
     windows = make_windows(panel, scaler, rows, 0 * rows, context=CONTEXT, horizon=HORIZON)
     exported = assert_lowers(make_forecast(model), state.variables, windows, abstract((2, 8), jnp.int32))
     assert exported.out_avals[0].shape == (2, 8, HORIZON, 1)
