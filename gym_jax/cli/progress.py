@@ -42,10 +42,10 @@ def opening(facts: dict[str, Any]) -> list[str]:
 
 def epoch_line(facts: dict[str, Any], eta: float | None) -> str:
     """Return one line for a finished epoch."""
-    value = f"  val {facts['val_loss']:.5g}{' *' if facts['best'] else '  '}" if "val_loss" in facts else ""
+    value = f"  val {facts['val_loss']:<8.5g}{' *' if facts['best'] else '  '}" if "val_loss" in facts else ""
     left = f"  eta {clock(eta)}" if eta is not None else ""
     return (
-        f"epoch {facts['epoch']:>{len(str(facts['epochs']))}}/{facts['epochs']}  loss {facts['loss']:.5g}{value}"
+        f"epoch {facts['epoch']:>{len(str(facts['epochs']))}}/{facts['epochs']}  loss {facts['loss']:<8.5g}{value}"
         f"  lr {facts['lr']:.2e}  {facts['windows_per_second']:,} windows/s  {facts['seconds']:.1f}s{left}"
     )
 

@@ -106,24 +106,29 @@ def _note_blank(panel: Panel, split: Split) -> Panel:
     return Panel(**{**panel.__dict__, "notes": (*panel.notes, note)})
 
 
-def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
-    """Return the windows of one part; train windows have a whole context, others mask what is missing."""
-    task = config.task
-    rows, series = origins(
+def places(config: Config, prepared: Prepared, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first target row and the series of every window of one part.
+
+    Train windows have a whole context, others may mask what is missing.
+    """
+    return origins(
         prepared.panel,
         getattr(prepared.split, part),
-        context=task.context,
-        horizon=task.horizon,
+        context=config.task.context,
+        horizon=config.task.horizon,
         stride=config.data.stride if part == "train" else 1,
         whole=part == "train",
     )
+
+
+def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
+    """Return the windows of one part."""
     return make_windows(
         prepared.panel,
         prepared.scaler,
-        rows,
-        series,
-        context=task.context,
-        horizon=task.horizon,
+        *places(config, prepared, part),
+        context=config.task.context,
+        horizon=config.task.horizon,
         room=prepared.season,
     )
 

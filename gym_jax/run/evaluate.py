@@ -7,7 +7,7 @@ import numpy as np
 
 from gym_jax.data.split import Part
 from gym_jax.errors import DataError
-from gym_jax.run.assemble import cut, fingerprint, same_data
+from gym_jax.run.assemble import fingerprint, places, same_data
 from gym_jax.run.folder import RunFolder, open_run
 from gym_jax.run.load import Trained, load_run, read_config
 from gym_jax.run.scores import score_run
@@ -41,8 +41,7 @@ def _seen_before(trained: Trained, facts: dict[str, Any], part: Part) -> list[st
     """Return a note when windows forecast times of a known series that training or early stopping has used."""
     panel = trained.prepared.panel
     until = dict(zip(facts["series"], facts["used_until"], strict=True))
-    windows = cut(trained.config, trained.prepared, part)
-    series, rows = np.asarray(windows.series), np.asarray(windows.origins) - windows.room
+    rows, series = places(trained.config, trained.prepared, part)
     times = panel.first[series] + (rows - panel.offsets[series]) * panel.step
     limit = np.array([until.get(name, np.iinfo(np.int64).min) for name in panel.series])[series]
     used = int((times < limit).sum())

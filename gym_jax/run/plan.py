@@ -10,7 +10,17 @@ from gym_jax.config.schema import Config
 from gym_jax.data.windows import Windows
 from gym_jax.errors import DataError
 from gym_jax.models.registry import MODELS
-from gym_jax.run.assemble import Prepared, build_loss, build_model, build_optimiser, cut, load_panel, look_back, prepare
+from gym_jax.run.assemble import (
+    Prepared,
+    build_loss,
+    build_model,
+    build_optimiser,
+    cut,
+    load_panel,
+    look_back,
+    places,
+    prepare,
+)
 from gym_jax.train.flops import count_flops
 from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
 from gym_jax.train.step import init_state, make_train_step
@@ -47,7 +57,7 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
             hint="look at the gaps, or at the split",
             code="data.no_windows",
         )
-    if not len(cut(config, prepared, "test")):
+    if not len(places(config, prepared, "test")[0]):
         raise DataError(
             "no test window: nothing was observed in the test part",
             hint="a run is scored at its end; look at the gaps, or at the split",
