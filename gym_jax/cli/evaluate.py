@@ -1,6 +1,5 @@
 """`gymjax evaluate`: scores of a finished run."""
 
-import sys
 from typing import Annotated, Literal
 
 import typer
@@ -22,7 +21,5 @@ def evaluate(
     scores = evaluate_run(run, data=data, part=split)
     if as_json:
         print_json("evaluate", scores)
-        return
-    for note in scores["notes"]:
-        print(f"note: {note}", file=sys.stderr)
-    print_scores(scores)
+    else:
+        print_scores(scores)

@@ -61,13 +61,15 @@ def cell(value: Any) -> str:
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
-    """Print the error table of a model beside the baselines, and the verdict."""
+    """Print the error table of a model beside the baselines, the notes and the verdict."""
     model = scores["model"]
     for target, own in model["targets"].items():
         rows = [(model["kind"], *(own[key] for key in ERROR_COLUMNS))]
         rows += [(kind, *(block[target][key] for key in ERROR_COLUMNS)) for kind, block in scores["baselines"].items()]
         title = f"\n{target}: {scores['part']}, {scores['windows']:,} windows, {own['count']:,} values"
         print_table(("model", *ERROR_COLUMNS), rows, title)
+    for note in scores["notes"]:
+        print(f"\nnote: {note}")
     print(f"\n{scores['verdict']}")
 
 

@@ -136,6 +136,8 @@ def _explain(problem: Any, tree: Mapping[str, Any], origins: Mapping[tuple[str, 
     if problem["type"] == "literal_error":
         allowed = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f"`{key}={problem['input']}`{origin} is not known", did_you_mean(str(problem["input"]), allowed)
+    if path == ("data",) and isinstance(problem["input"], str):
+        return f"`data={problem['input']}`{origin} is no section", f"did you mean `data.path={problem['input']}`?"
     text = problem["msg"].removeprefix("Value error, ")
     return f"`{key}={problem['input']!r}`{origin}: {text[:1].lower()}{text[1:]}", ""
 

@@ -27,6 +27,13 @@ def open_csv(path: Path) -> Table:
     with _readable(path), warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         head = pd.read_csv(path, nrows=1000, index_col=False)
+    separator = next((mark for mark in ";\t|" if mark in str(head.columns[0])), None)
+    if len(head.columns) == 1 and separator:
+        raise DataError(
+            f"`{path.name}` is separated by {separator!r}, not by commas",
+            hint="write it with commas, or as Parquet",
+            code="data.separator",
+        )
     _refuse_empty(len(head), f"`{path.name}`")
     kinds = {str(name): pd.api.types.is_numeric_dtype(head[name]) for name in head.columns}
 

@@ -84,7 +84,9 @@ def refuse_short(
     raise DataError(
         f"{len(bad):,} of {len(panel.series):,} series are too short: {shown}{' ...' if len(bad) > 5 else ''}",
         hint=f"context {context} and horizon {horizon} with these splits need {need:,} rows per series",
-        attempt="gymjax train ... data.short=drop" if fits.any() else "gymjax train ... --context 24 --horizon 6",
+        attempt="gymjax train ... data.short=drop"
+        if fits.any()
+        else f"gymjax train ... --context {max(1, context // 4)} --horizon {max(1, horizon // 4)}",
         code="data.short",
     )
 

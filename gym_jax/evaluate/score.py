@@ -115,7 +115,10 @@ def verdict(
             sentences.append(f"{target}: nothing to compare with.")
             continue
         best = min(rivals, key=rivals.__getitem__)
-        gain = 1 - own["mae"] / rivals[best] if rivals[best] else 0.0
+        if not rivals[best]:
+            sentences.append(f"{target}: {name} does NOT beat `{best}`, which makes no error at all.")
+            continue
+        gain = 1 - own["mae"] / rivals[best]
         if own["mae"] < rivals[best]:
             sentences.append(
                 f"{target}: {name} beats every baseline; its MAE is {gain:.1%} below the best of them, `{best}`."
@@ -124,6 +127,6 @@ def verdict(
             losses = [kind for kind, mae in rivals.items() if own["mae"] >= mae]
             sentences.append(
                 f"{target}: {name} does NOT beat {' and '.join(f'`{kind}`' for kind in losses)}; "
-                f"its MAE is {-gain:.1%} above the best baseline, `{best}`."
+                f"its MAE is {abs(gain):.1%} above the best baseline, `{best}`."
             )
     return " ".join(sentences)

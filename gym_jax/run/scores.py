@@ -48,16 +48,21 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
     own = errors(model, variables)
     train = cut(config, prepared, "train")
     others: dict[str, Any] = {}
+    notes = []
     for kind in config.evaluate.baselines:
         if kind != config.model.kind:
             module = model_of(kind, config, panel, prepared.season)
-            others[kind] = errors(module, {"params": solve(kind, module, train)})
+            try:
+                others[kind] = errors(module, {"params": solve(kind, module, train)})
+            except DataError as error:
+                notes.append(f"baseline `{kind}` is left out: {error.message}")
     return {
         "part": part,
         "windows": len(windows),
         "season": prepared.season,
         "model": {"kind": config.model.kind, "targets": own},
         "baselines": others,
+        "notes": notes,
         "verdict": verdict(config.model.kind, own, others),
     }
 

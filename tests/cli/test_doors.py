@@ -83,6 +83,12 @@ ERRORS = {
         "hint: it belongs to model=transformer, this is mlp",
         "try: gymjax models show lstm",
     ),
+    ("train", "data=cpu.csv"): (
+        2,
+        "error: `data=cpu.csv` (from the command line) is no section",
+        "hint: did you mean `data.path=cpu.csv`?",
+        "try: gymjax train --dry-run",
+    ),
     ("train", "--devices", "2"): (
         2,
         "error: `train={'devices': 2}`: devices=2 needs a placement: cores, shard or pmap",
@@ -115,7 +121,7 @@ ERRORS = {
         "error: 16 of 16 series are too short: `vm-000` (4,032), `vm-001` (4,032), `vm-002` (4,032), `vm-003` (4,032), "
         "`vm-004` (4,032) ...",
         "hint: context 5000 and horizon 12 with these splits need 7,161 rows per series",
-        "try: gymjax train ... --context 24 --horizon 6",
+        "try: gymjax train ... --context 1250 --horizon 3",
     ),
     ("evaluate", "nowhere"): (
         4,

@@ -86,10 +86,10 @@ hint: name each column once""",
 hint: every column of a wide file is a series; past columns need the layout long""",
     ),
     "no time column": (
-        "when;value\n2026-01-01;1\n",
+        "when,value\n2026-01-01,1\n",
         {},
         """error: no time column in `cpu.csv`: looked for ds, timestamp, ts, time, datetime, date
-hint: its columns are when;value
+hint: its columns are when, value
 try: gymjax train ... data.time=COLUMN""",
     ),
     "empty id": (

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from gym_jax.data import read, read_frame
+from gym_jax.errors import DataError
 
 HOUR = 3_600 * 10**9
 MIDNIGHT = int(np.datetime64("2026-01-01", "ns").astype(np.int64))
@@ -133,3 +134,15 @@ def test_files_of_the_same_name_stay_apart(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "cpu.csv").write_text("ds,cpu\n2026-01-01,1\n2026-01-02,2\n")
     assert read(str(tmp_path / "h*" / "cpu.csv")).series == ("h1/cpu.csv", "h2/cpu.csv")
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_another_separator_is_named(tmp_path, mark):
+    path = tmp_path / "cpu.csv"
+    path.write_text(f"ds{mark}cpu\n2026-01-01{mark}1\n")
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert caught.value.lines() == [
+        f"error: `cpu.csv` is separated by {mark!r}, not by commas",
+        "hint: write it with commas, or as Parquet",
+    ]

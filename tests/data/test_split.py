@@ -133,7 +133,7 @@ def test_short_series_are_refused_or_dropped():
     assert refuse_short(kept, context=12, horizon=2, short="error", **shares) is kept
     with pytest.raises(DataError, match="4 of 4 series are too short") as caught:
         refuse_short(panel, context=99, horizon=2, short="drop", **shares)
-    assert caught.value.attempt == "gymjax train ... --context 24 --horizon 6"
+    assert caught.value.attempt == "gymjax train ... --context 24 --horizon 1"
 
 
 @given(

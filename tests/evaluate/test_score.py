@@ -1,0 +1,76 @@
+"""Scores against loops over the panel, and the sentence that compares."""
+
+import numpy as np
+import pytest
+
+from gym_jax.data import fit_scaler, make_panel, make_windows, origins, split_by_time
+from gym_jax.evaluate.score import report, score, verdict
+from gym_jax.metrics import naive_errors
+
+
+def test_every_error_is_the_formula_over_every_observed_element():
+    generator = np.random.default_rng(0)
+    lengths, horizon = (60, 90), 3
+    codes = np.repeat([0, 1], lengths)
+    values = generator.normal(10, 3, (sum(lengths), 1))
+    values[generator.random(len(values)) < 0.2] = np.nan
+    times = np.concatenate([np.arange(n) for n in lengths])
+    panel = make_panel(codes, ["a", "b"], times, values, channels=("cpu",), targets=1, clock="step")
+    split = split_by_time(panel)
+    scaler = fit_scaler(panel, split.train)
+    rows, series = origins(panel, split.test, context=8, horizon=horizon, whole=False)
+    windows = make_windows(panel, scaler, rows, series, context=8, horizon=horizon)
+    guess = generator.normal(size=(len(rows), horizon, 1)).astype(np.float32)
+
+    def forecast(examples, order):
+        return guess[np.maximum(order, 0)]
+
+    naive = naive_errors(panel.values, panel.mask, split.train.begin, split.train.end, 1)
+    got = report(score(forecast, windows, panel, scaler, naive, batch_size=4), panel, naive)["cpu"]
+
+    errors = []  # series, step, forecast, truth
+    for window, (row, owner) in enumerate(zip(rows, series, strict=True)):
+        for step in range(horizon):
+            if panel.mask[row + step, 0]:
+                value = guess[window, step, 0] * scaler.scale[owner, 0] + scaler.shift[owner, 0]
+                errors.append((owner, step, value, panel.values[row + step, 0]))
+    owner, step, f, y = (np.array(column) for column in zip(*errors, strict=True))
+    miss = np.abs(f - y)
+    near = pytest.approx
+    assert got["count"] == len(miss)
+    assert got["mae"] == near(miss.mean())
+    assert got["mse"] == near((miss**2).mean())
+    assert got["rmse"] == near(np.sqrt((miss**2).mean()))
+    assert got["r2"] == near(1 - (miss**2).sum() / ((y - y.mean()) ** 2).sum())
+    assert got["smape"] == near((200 * miss / (np.abs(f) + np.abs(y))).mean())
+    by_series = [miss[owner == i].mean() for i in (0, 1)]
+    assert got["per_series"]["id"] == ["a", "b"]
+    assert got["per_series"]["mae"] == near(by_series)
+    assert got["per_series"]["mase"] == near(np.array(by_series) / naive[:, 0])
+    assert got["mase"] == near(np.mean(np.array(by_series) / naive[:, 0]))
+    assert got["per_horizon"]["mae"] == near([miss[step == s].mean() for s in range(horizon)])
+    assert got["per_horizon"]["mase"] == near([(miss / naive[owner, 0])[step == s].mean() for s in range(horizon)])
+
+
+@pytest.mark.parametrize(
+    ("own", "rivals", "words"),
+    [
+        (
+            0.9,
+            {"last": 1.0, "linear": 2.0},
+            "cpu: m beats every baseline; its MAE is 10.0% below the best of them, `last`.",
+        ),
+        (
+            1.5,
+            {"last": 1.0, "linear": 2.0},
+            "cpu: m does NOT beat `last`; its MAE is 50.0% above the best baseline, `last`.",
+        ),
+        (1.0, {"last": 1.0}, "cpu: m does NOT beat `last`; its MAE is 0.0% above the best baseline, `last`."),
+        (0.1, {"last": 0.0}, "cpu: m does NOT beat `last`, which makes no error at all."),
+        (None, {"last": 1.0}, "cpu: the forecast of m is not finite."),
+        (1.0, {}, "cpu: nothing to compare with."),
+    ],
+)
+def test_the_verdict_is_one_clear_sentence(own, rivals, words):
+    baselines = {kind: {"cpu": {"mae": mae}} for kind, mae in rivals.items()}
+    assert verdict("m", {"cpu": {"mae": own}}, baselines) == words
