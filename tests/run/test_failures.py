@@ -1,11 +1,15 @@
 """What happens when a run goes wrong: its exit code, its words, and nothing lost."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 from small import small_config
 
 from gym_jax import errors
 from gym_jax.errors import EXIT_CODES, Diverged, GymJaxError, StorageError
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.plan import fresh_state, plan_run
+from gym_jax.run.session import Session
 from gym_jax.run.train import train_run
 from gym_jax.train.checkpoint import saved_steps
 
@@ -53,3 +57,13 @@ def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
     with pytest.raises(Diverged):
         train_run(config, folder=tmp_path / "run")
     assert saved_steps(tmp_path / "run" / "checkpoints") == []
+
+
+def test_a_session_refuses_to_save_what_is_not_finite(tmp_path):
+    plan = plan_run(small_config(tmp_path, "mlp"))
+    state = fresh_state(plan)
+    broken = jax.tree.map(lambda leaf: leaf.at[0].set(jnp.nan), state.params)
+    session = Session(RunFolder(tmp_path), {"schema": 1}, state._replace(params=broken))
+    with pytest.raises(Diverged, match="a parameter is not finite at step 0"):
+        session.save()
+    assert saved_steps(tmp_path / "checkpoints") == []

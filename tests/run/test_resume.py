@@ -13,11 +13,16 @@ import jax
 import pytest
 from small import small_config
 
+from gym_jax.data import shuffled
 from gym_jax.errors import CheckpointError, Interrupted, RunInUse
+from gym_jax.run.assemble import build_loss, build_optimiser
+from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.plan import fresh_state, plan_run
 from gym_jax.run.train import find_resumable, resume_run, train_run
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
+from gym_jax.train.parallel import make_epoch
+from gym_jax.train.step import init_state, make_train_step
 
 KINDS = ("mlp", "lstm", "transformer")
 
@@ -135,12 +140,31 @@ def test_early_stop_ends_with_the_best_weights_after_a_resume_too(tmp_path):
     whole = train_run(small_config(tmp_path, "mlp", *settings), folder=tmp_path / "whole")
     assert whole.epochs < 12
     assert whole.best["epoch"] == whole.epochs - 2
+    assert evaluate_run(whole.folder)["model"] == whole.scores["model"], "scored with the best weights"
+    config = small_config(tmp_path, "mlp", *settings)
+    after_the_best = (whole.epochs - 1) * -(-plan_run(config).steps // 3) + 1
     with pytest.raises(Interrupted):
-        train_run(small_config(tmp_path, "mlp", *settings), folder=tmp_path / "cut", stop=StopAt(10))
+        train_run(config, folder=tmp_path / "cut", stop=StopAt(after_the_best))
     resumed = resume_run(RunFolder(tmp_path / "cut"))
+    assert resumed.epochs == whole.epochs
     assert resumed.best == whole.best
     assert resumed.scores == whole.scores
     assert whole.best["step"] in saved_steps(tmp_path / "whole" / "checkpoints")
+
+
+def test_a_run_is_the_loop_of_the_library(tmp_path):
+    """The run's last parameters are those of the public pieces, put together by hand over the orders of (seed, epoch)."""
+    config = small_config(tmp_path, "lstm", "train.epochs=2", "train.seed=5")
+    run = RunFolder(train_run(config).folder)
+    plan = plan_run(config)
+    tx, _ = build_optimiser(config, plan.steps)
+    epoch = make_epoch(functools.partial(make_train_step, plan.model, build_loss(config), tx), plan.layout)
+    state = init_state(plan.model, tx, jax.random.key(5), plan.train.take(jax.numpy.arange(1)).inputs)
+    for number in range(2):
+        state, _ = epoch(state, plan.train, shuffled(5, number, len(plan.train), config.train.batch_size))
+    saved = restore_checkpoint(run.checkpoints / str(max(saved_steps(run.checkpoints))), state)
+    chex.assert_trees_all_equal(saved.params, state.params)
+    chex.assert_trees_all_equal(saved.opt_state, state.opt_state)
 
 
 def test_a_finished_run_is_complete_and_untouched(tmp_path):

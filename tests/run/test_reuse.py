@@ -30,6 +30,7 @@ def test_dropped_series_stay_dropped(tmp_path):
 def test_a_run_of_one_series_scales_others_by_their_own_history(tmp_path):
     result = trained(tmp_path, small_csv(tmp_path / "one.csv", series=("a",)), "data.target=cpu")
     others = pd.read_csv(small_csv(tmp_path / "others.csv", series=("a", "b")))
+    others.loc[others["unique_id"] == "a", "cpu"] += 1
     others.loc[others["unique_id"] == "b", "cpu"] += 5000
     others.to_csv(tmp_path / "others.csv", index=False)
     scaler = load_run(open_run(result.folder), tmp_path / "others.csv").prepared.scaler
