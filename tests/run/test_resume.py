@@ -153,7 +153,7 @@ def test_early_stop_ends_with_the_best_weights_after_a_resume_too(tmp_path):
 
 
 def test_a_run_is_the_loop_of_the_library(tmp_path):
-    """The run's last parameters are those of the public pieces, put together by hand over the orders of (seed, epoch)."""
+    """The last parameters are those of the public pieces, put together by hand over the orders of (seed, epoch)."""
     config = small_config(tmp_path, "lstm", "train.epochs=2", "train.seed=5")
     run = RunFolder(train_run(config).folder)
     plan = plan_run(config)
