@@ -1,7 +1,7 @@
 """A panel: many series on one regular time step, of different length and span, with gaps as a mask."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -46,26 +46,36 @@ class Panel:
         """Rows per series, gaps included."""
         return np.diff(self.offsets)
 
+    def stamps(self, series: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Return the times of flat `rows` (they may lie past the end) of `series`, in nanoseconds or counts."""
+        return self.first[series] + (rows - self.offsets[series]) * self.step
+
     def times(self, series: Int[np.ndarray, " n"], rows: Int[np.ndarray, " n"]) -> np.ndarray:
-        """Return the times of flat `rows` (they may lie past the end) of `series`: datetime64[ns], or counts."""
-        stamps = self.first[series] + (rows - self.offsets[series]) * self.step
+        """Return `stamps` as datetime64[ns], or as they are when they are counts."""
+        stamps = self.stamps(series, rows)
         return stamps.astype("datetime64[ns]") if self.clock == "ns" else stamps
+
+    def seen(self) -> Int[np.ndarray, " rows_plus_one"]:
+        """Return how many rows before each row hold an observed target: `seen[b] - seen[a]` of rows a to b."""
+        return np.concatenate([[0], np.cumsum(self.mask[:, : self.targets].any(axis=1))])
+
+    def with_note(self, note: str) -> "Panel":
+        """Return the panel with one more note."""
+        return replace(self, notes=(*self.notes, note))
 
     def select(self, keep: Sequence[int] | Int[np.ndarray, " kept"]) -> "Panel":
         """Return the panel of the series at positions `keep`."""
         keep = np.asarray(keep)
         spans = [slice(self.offsets[i], self.offsets[i + 1]) for i in keep]
-        return Panel(
-            **{
-                **self.__dict__,
-                "series": tuple(self.series[i] for i in keep),
-                "values": np.concatenate([self.values[s] for s in spans]),
-                "mask": np.concatenate([self.mask[s] for s in spans]),
-                "offsets": np.concatenate([[0], np.cumsum(self.lengths[keep])]),
-                "first": self.first[keep],
-                "static": None if self.static is None else self.static[keep],
-                "categories": None if self.categories is None else self.categories[keep],
-            }
+        return replace(
+            self,
+            series=tuple(self.series[i] for i in keep),
+            values=np.concatenate([self.values[s] for s in spans]),
+            mask=np.concatenate([self.mask[s] for s in spans]),
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[keep])]),
+            first=self.first[keep],
+            static=None if self.static is None else self.static[keep],
+            categories=None if self.categories is None else self.categories[keep],
         )
 
     def describe_step(self) -> str:

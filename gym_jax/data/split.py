@@ -57,7 +57,7 @@ def origins(
     series = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     rows = np.repeat(begin, counts) + within * stride
-    seen = np.concatenate([[0], np.cumsum(panel.mask[:, : panel.targets].any(axis=1))])
+    seen = panel.seen()
     past = np.maximum(rows - context, panel.offsets[series])
     keep = (seen[rows + horizon] > seen[rows]) & (seen[rows] > seen[past])
     return rows[keep], series[keep]
@@ -76,9 +76,8 @@ def refuse_short(
         return panel
     bad = np.flatnonzero(~fits)
     if short == "drop" and fits.any():
-        kept = panel.select(np.flatnonzero(fits))
         note = f"{len(bad):,} of {len(panel.series):,} series are too short: dropped"
-        return Panel(**{**kept.__dict__, "notes": (*kept.notes, note)})
+        return panel.select(np.flatnonzero(fits)).with_note(note)
     need = _length_needed(context, horizon, train, val, gap)
     shown = ", ".join(f"`{panel.series[i]}` ({panel.lengths[i]:,})" for i in bad[:5])
     raise DataError(

@@ -11,6 +11,8 @@ from gym_jax.data.panel import Panel
 from gym_jax.data.scale import Scaler
 from gym_jax.data.windows import Windows
 from gym_jax.metrics import Totals, measure, plain, summarise
+from gym_jax.train.parallel import make_forecast
+from gym_jax.types import Model
 
 ROWS_AT_ONCE = 1 << 16
 """Windows forecast per compiled call; bounds the memory, not the result."""
@@ -25,6 +27,12 @@ class Target(NamedTuple):
     horizon: Totals
     series: Totals
     scaled: Totals
+
+
+def forecaster(model: Model, variables: Any) -> Forecast:
+    """Return the compiled forecast of a model with its weights."""
+    compiled = make_forecast(model)
+    return lambda windows, order: np.asarray(compiled(variables, windows, order))
 
 
 def forecasts(

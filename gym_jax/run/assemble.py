@@ -98,12 +98,11 @@ def prepare(config: Config, panel: Panel, scaler: Scaler | None = None) -> Prepa
 
 def _note_blank(panel: Panel, split: Split) -> Panel:
     """Return the panel with a note on series that the scaler knows nothing of."""
-    seen = np.concatenate([[0], np.cumsum(panel.mask[:, : panel.targets].any(axis=1))])
+    seen = panel.seen()
     blank = int((seen[split.train.end] == seen[split.train.begin]).sum())
     if not blank:
         return panel
-    note = f"{blank:,} series have no value in their train rows: scaled like all series together"
-    return Panel(**{**panel.__dict__, "notes": (*panel.notes, note)})
+    return panel.with_note(f"{blank:,} series have no value in their train rows: scaled like all series together")
 
 
 def places(config: Config, prepared: Prepared, part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -146,9 +145,9 @@ def model_of(kind: str, config: Config, panel: Panel, season: int, fields: Mappi
     return entry.module(horizon=config.task.horizon, targets=panel.targets, **fields)
 
 
-def look_back(model: Any, context: int) -> int:
-    """Return the context a model reads: the task's, or a whole season for the seasonal baseline."""
-    return max(context, getattr(model, "season", None) or 0)
+def reading(model: Any, windows: Windows) -> Windows:
+    """Return the windows with the look-back that a model reads: a whole season for the seasonal baseline."""
+    return windows.with_context(max(windows.context, getattr(model, "season", None) or 0))
 
 
 def build_loss(config: Config) -> Loss:

@@ -43,7 +43,6 @@ def _seen_before(trained: Trained, facts: dict[str, Any], part: Part) -> list[st
     panel = trained.prepared.panel
     until = dict(zip(facts["series"], facts["used_until"], strict=True))
     rows, series = places(trained.config, trained.prepared, part)
-    times = panel.first[series] + (rows - panel.offsets[series]) * panel.step
     limit = np.array([until.get(name, np.iinfo(np.int64).min) for name in panel.series])[series]
-    used = int((times < limit).sum())
+    used = int((panel.stamps(series, rows) < limit).sum())
     return [f"{used:,} of {len(rows):,} windows begin before the end of what the run was trained on"] if used else []

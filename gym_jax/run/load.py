@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from gym_jax.config.load import judge
 from gym_jax.config.schema import Config
@@ -15,7 +14,7 @@ from gym_jax.data.scale import Scaler, fit_scaler
 from gym_jax.data.split import Span
 from gym_jax.data.windows import make_windows
 from gym_jax.errors import CheckpointError, ConfigError, DataError
-from gym_jax.run.assemble import Prepared, build_model, build_optimiser, load_panel, look_back, prepare, scaler_for
+from gym_jax.run.assemble import Prepared, build_model, build_optimiser, load_panel, prepare, reading, scaler_for
 from gym_jax.run.folder import RunFolder
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.step import init_state
@@ -56,12 +55,10 @@ def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
     """
     config = read_config(run)
     facts = run.read_json("data.json")
-    columns = facts["columns"]
     if data is not None:
-        replaced = {"path": str(data), "target": columns["channels"][: columns["targets"]]}
-        layout = config.data.layout
-        if layout == "wide":
-            replaced.pop("target")
+        replaced: dict[str, Any] = {"path": str(data)}
+        if config.data.layout == "long":  # the columns of a wide file are its series: others may come
+            replaced["target"] = facts["columns"]["channels"][: facts["columns"]["targets"]]
         config = config.model_copy(update={"data": config.data.model_copy(update=replaced)})
     panel = _same_kind(load_panel(config), facts)
     if data is None:  # the series that the run kept
@@ -79,20 +76,18 @@ def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
 
 def _variables(run: RunFolder, step: int, config: Config, prepared: Prepared, model: Any) -> Any:
     """Return the weights of a step on this machine, wherever the run was trained."""
-    panel = prepared.panel
-    origin = panel.offsets[1:2]
+    panel = prepared.panel.select([0])  # any series tells the shapes
     windows = make_windows(
         panel,
         prepared.scaler,
-        origin,
+        panel.offsets[1:],
         np.zeros(1, np.int64),
         context=config.task.context,
         horizon=config.task.horizon,
         room=prepared.season,
     )
-    seen = windows.with_context(look_back(model, config.task.context))
-    tx: optax.GradientTransformation = build_optimiser(config, 1)[0]
-    like = jax.eval_shape(lambda: init_state(model, tx, jax.random.key(0), seen.take(jnp.zeros(1, jnp.int32)).inputs))
+    inputs = reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs
+    like = jax.eval_shape(lambda: init_state(model, build_optimiser(config, 1)[0], jax.random.key(0), inputs))
     return restore_checkpoint(run.checkpoints / str(step), like).variables
 
 

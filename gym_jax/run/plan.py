@@ -17,9 +17,9 @@ from gym_jax.run.assemble import (
     build_optimiser,
     cut,
     load_panel,
-    look_back,
     places,
     prepare,
+    reading,
 )
 from gym_jax.train.flops import count_flops
 from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
@@ -51,18 +51,13 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     prepared = prepare(config, load_panel(config))
     model = build_model(config, prepared.panel, prepared.season)
     windows = cut(config, prepared, "train")
-    if not len(windows):
-        raise DataError(
-            "no training window: nothing was observed in the train part",
-            hint="look at the gaps, or at the split",
-            code="data.no_windows",
-        )
-    if not len(places(config, prepared, "test")[0]):
-        raise DataError(
-            "no test window: nothing was observed in the test part",
-            hint="a run is scored at its end; look at the gaps, or at the split",
-            code="data.no_windows",
-        )
+    for part, count in (("train", len(windows)), ("test", len(places(config, prepared, "test")[0]))):
+        if not count:
+            raise DataError(
+                f"no {part} window: nothing was observed in the {part} part",
+                hint="look at the gaps, or at the split; a run is scored at its end",
+                code="data.no_windows",
+            )
     layout = make_layout(config.train.placement, (choices or {}).get("devices", config.train.devices))
     steps = -(-len(windows) // config.train.batch_size)
     chunk = (choices or {}).get("chunk") or config.train.chunk or _chunk(config, model, windows, steps)
@@ -73,7 +68,7 @@ def fresh_state(plan: Plan) -> TrainState:
     """Return the state before the first step, on the plan's devices."""
     config = plan.config
     tx, _ = build_optimiser(config, plan.steps)
-    inputs = reading(plan, plan.train).take(jnp.zeros(1, jnp.int32)).inputs
+    inputs = reading(plan.model, plan.train).take(jnp.zeros(1, jnp.int32)).inputs
     return plan.layout.replicate(init_state(plan.model, tx, jax.random.key(config.train.seed), inputs))
 
 
@@ -113,11 +108,6 @@ def _chunk(config: Config, model: Any, windows: Windows, steps: int) -> int:
     return int(np.clip(CHUNK_FLOPS / max(flops, 1), 2, LONGEST_CHUNK))
 
 
-def reading(plan: Plan, windows: Windows) -> Windows:
-    """Return the windows with the look-back that the model reads."""
-    return windows.with_context(look_back(plan.model, plan.config.task.context))
-
-
 def columns(plan: Plan) -> dict[str, Any]:
     """Return what a model needs of its data to be used again: columns, time step, series and scaler."""
     panel, used = plan.prepared.panel, plan.prepared.split.val.end
@@ -132,7 +122,7 @@ def columns(plan: Plan) -> dict[str, Any]:
         "clock": panel.clock,
         "zone": panel.zone,
         "series": list(panel.series),
-        "used_until": (panel.first + (used - panel.offsets[:-1]) * panel.step).tolist(),
+        "used_until": panel.stamps(np.arange(len(used)), used).tolist(),
         "scaler": plan.prepared.scaler.to_json(),
         "notes": list(panel.notes),
     }

@@ -8,11 +8,10 @@ import pandas as pd
 
 from gym_jax.data.windows import make_windows
 from gym_jax.errors import ConfigError, StorageError
-from gym_jax.evaluate.score import forecasts
-from gym_jax.run.assemble import look_back
+from gym_jax.evaluate.score import forecaster, forecasts
+from gym_jax.run.assemble import reading
 from gym_jax.run.folder import RunFolder, open_run
 from gym_jax.run.load import load_run
-from gym_jax.train.parallel import make_forecast
 
 
 def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) -> pd.DataFrame:
@@ -34,12 +33,12 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
         context=task.context,
         horizon=task.horizon,
         room=trained.prepared.season,
-    ).with_context(look_back(trained.model, task.context))
-    forecast = make_forecast(trained.model)
+    )
+    windows = reading(trained.model, windows)
     parts = [
         values
         for _, values in forecasts(
-            lambda examples, order: np.asarray(forecast(trained.variables, examples, order)),
+            forecaster(trained.model, trained.variables),
             windows,
             trained.prepared.scaler,
             batch_size=min(trained.config.evaluate.batch_size, len(series)),
@@ -47,7 +46,7 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     ]
     values = np.concatenate(parts)
     ends = panel.offsets[1:]
-    seen = np.concatenate([[0], np.cumsum(panel.mask[:, : panel.targets].any(axis=1))])
+    seen = panel.seen()
     known = seen[ends] > seen[np.maximum(ends - windows.context, panel.offsets[:-1])]
     values[~known] = np.nan
     steps = np.arange(task.horizon)

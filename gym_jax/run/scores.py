@@ -1,20 +1,16 @@
 """Scores of a trained model beside the baselines, for one part of the split."""
 
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from gym_jax.config.schema import Config
 from gym_jax.data.order import sequential
 from gym_jax.data.split import Part
 from gym_jax.data.windows import Windows
 from gym_jax.errors import DataError
-from gym_jax.evaluate.score import report, score, verdict
+from gym_jax.evaluate.score import forecaster, report, score, verdict
 from gym_jax.metrics import naive_errors
 from gym_jax.models.registry import MODELS
-from gym_jax.run.assemble import Prepared, cut, look_back, model_of
-from gym_jax.train.parallel import make_forecast
+from gym_jax.run.assemble import Prepared, cut, model_of, reading
 
 SOLVE_BATCH = 8192
 
@@ -39,11 +35,8 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
     )
 
     def errors(module: Any, weights: Any) -> dict[str, Any]:
-        seen = windows.with_context(look_back(module, config.task.context))
-        totals = score(
-            _bound(module, weights), seen, panel, prepared.scaler, naive, batch_size=config.evaluate.batch_size
-        )
-        return report(totals, panel, naive)
+        forecast, seen, size = forecaster(module, weights), reading(module, windows), config.evaluate.batch_size
+        return report(score(forecast, seen, panel, prepared.scaler, naive, batch_size=size), panel, naive)
 
     own = errors(model, variables)
     train = cut(config, prepared, "train")
@@ -72,8 +65,3 @@ def solve(kind: str, module: Any, train: Windows) -> Any:
     solver = MODELS[kind].solve
     assert solver is not None
     return solver(module, train, sequential(len(train), SOLVE_BATCH))
-
-
-def _bound(module: Any, variables: Any) -> Callable[[Windows, np.ndarray], np.ndarray]:
-    forecast = make_forecast(module)
-    return lambda windows, order: np.asarray(forecast(variables, windows, order))

@@ -14,11 +14,11 @@ from gym_jax.config.schema import Config
 from gym_jax.data.order import sequential, shuffled
 from gym_jax.errors import CheckpointError, GymJaxError, Interrupted
 from gym_jax.models.registry import MODELS
-from gym_jax.run.assemble import build_loss, build_optimiser, fingerprint, same_data
+from gym_jax.run.assemble import build_loss, build_optimiser, fingerprint, reading, same_data
 from gym_jax.run.environment import environment
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, create_run, list_runs
 from gym_jax.run.load import read_config
-from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run, reading
+from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.scores import score_run, solve
 from gym_jax.run.session import Session
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
@@ -63,7 +63,7 @@ def train_run(
     run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
     with run.lock():
         run.write_json("env.json", environment())
-        run.write_json("data.json", {"schema": SCHEMA_VERSION, **columns(plan), **fingerprint(config)})
+        run.write_json("data.json", {**columns(plan), **fingerprint(config)})
         run.write_json("choices.json", {"devices": len(plan.layout.devices), "chunk": plan.chunk})
         # last, because a folder with a config.yaml is a run
         run.write_config(unnamed(config).document(), "gymjax train --config THIS-FILE repeats the run")
@@ -134,7 +134,7 @@ def _train(
         tell(Event("start", {"folder": str(run.path), "resumed": resumed, "step": session.step, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:
             if not resumed:
-                params = solve(config.model.kind, plan.model, reading(plan, plan.train))
+                params = solve(config.model.kind, plan.model, reading(plan.model, plan.train))
                 session.state = session.state._replace(params=params)
             stopped = None
         else:
@@ -158,7 +158,7 @@ def _train(
     best: dict[str, Any] = {"step": session.best_step, "epoch": session.stopping.best_epoch or session.position.epoch}
     if math.isfinite(session.stopping.best):
         best["val_loss"] = session.stopping.best
-    run.write_json("scores.json", {"schema": SCHEMA_VERSION, "step": session.best_step, **scores})
+    run.write_json("scores.json", {"step": session.best_step, **scores})
     run.status(status="done", epochs=session.position.epoch, steps=last, best=best)
     run.log("done", step=last)
     early = MODELS[config.model.kind].solve is None and session.position.epoch < config.train.epochs
