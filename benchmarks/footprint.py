@@ -9,7 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 DATA = (
@@ -36,6 +40,41 @@ def peak(*command: str) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1e6
 
 
+READ = """
+import resource, sys, time
+import pandas, pyarrow.parquet, gym_jax.data
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.perf_counter()
+panel = gym_jax.data.read(sys.argv[1], target=sys.argv[2:])
+seconds = time.perf_counter() - began
+size = panel.values.nbytes + panel.mask.nbytes
+print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / 1e9, size / 1e9, len(panel.series))
+"""
+
+
+def reading(path: Path, *targets: str) -> str:
+    """Return how long a file takes to become a Panel, and the memory above what the imports need."""
+    out = subprocess.check_output([sys.executable, "-c", READ, str(path), *targets], text=True)
+    seconds, memory, size, series = map(float, out.split())
+    return f"{seconds:.1f} s, {memory:.2f} GB above the imports for a panel of {size:.2f} GB, {series:,.0f} series"
+
+
+def read_files(data: Path, folder: Path) -> Iterator[tuple[str, Path, tuple[str, ...]]]:
+    """Yield what is read: the real rows as they are and as CSV, and very many short series."""
+    targets = ("cpu_cores", "memory_mib")
+    yield data.name, data, targets
+    pd.read_parquet(data).to_csv(folder / "cpu.csv", index=False)
+    yield "the same as CSV", folder / "cpu.csv", targets
+    count, rows = 100_000, 24
+    short = {
+        "unique_id": np.repeat(np.arange(count), rows).astype(str),
+        "ds": np.tile(pd.date_range("2026-01-01", periods=rows, freq="h").to_numpy(), count),
+        "cpu": np.random.default_rng(0).random(count * rows),
+    }
+    pd.DataFrame(short).to_parquet(folder / "short.parquet")
+    yield f"{count:,} series of {rows} rows", folder / "short.parquet", ("cpu",)
+
+
 def main(data: Path) -> None:
     """Print one line a figure."""
     python = sys.executable
@@ -47,6 +86,8 @@ def main(data: Path) -> None:
     print(f"gymjax train --dry-run: {dry:.1f} s, whole process")
     if data.is_file():
         with tempfile.TemporaryDirectory() as folder:
+            for name, path, targets in read_files(data, Path(folder)):
+                print(f"read {name}: {reading(path, *targets)}")
             command = [
                 python,
                 "-m",

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class GymJaxError(Exception):
@@ -44,6 +45,10 @@ class DataError(GymJaxError):
     """The data are missing, unreadable or not what the configuration says (exit 3)."""
 
     exit_code, code = 3, "data.invalid"
+    problems: tuple["DataError", ...] = ()
+    """The single problems, when this is several at once."""
+    findings: tuple[Any, ...] = ()
+    """What had been counted when the data were refused."""
 
 
 class CheckpointError(GymJaxError):

@@ -1,5 +1,6 @@
 """What the documents promise runs: every command of the quick start, every shipped configuration, the exit codes."""
 
+import json
 import re
 import shlex
 
@@ -12,6 +13,7 @@ import gym_jax
 from gym_jax.cli import main
 from gym_jax.config.compose import shipped, shipped_names
 from gym_jax.config.load import judge, load_config
+from gym_jax.data.read import find_files
 from gym_jax.errors import EXIT_CODES
 from gym_jax.run.plan import plan_run
 
@@ -28,6 +30,33 @@ def test_every_command_of_the_quick_start_runs(tmp_path, monkeypatch, capsys):
     for line in lines:
         assert main(shlex.split(line)[1:]) == 0, (line, capsys.readouterr().err)
     assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "forecast.parquet", "runs"}
+
+
+def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [line for line in commands((ROOT / "docs" / "data.md").read_text()) if "DATA" not in line]
+    assert len(lines) == 4
+    assert main(["generate", "--out", "cpu.parquet", "--series", "3", "--days", "3"]) == 0
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "cpu.csv.gz", "quarter.parquet"}
+
+
+def test_every_public_trace_is_described_by_its_documented_command(real_data, capsys):
+    lines = [line for line in commands((ROOT / "docs" / "data.md").read_text()) if "DATA" in line]
+    read = set()
+    for line in lines:
+        words = shlex.split(line)
+        assert main([*(word.replace("DATA", str(real_data)) for word in words[1:]), "--json"]) == 0, line
+        facts = json.loads(capsys.readouterr().out)
+        assert all(channel["missing"] < 0.1 for channel in facts["channels"]), line
+        read |= set(find_files(words[3].replace("DATA", str(real_data))))
+    assert read == set(data_files(real_data))
+
+
+def data_files(folder):
+    """Every file of the folder that holds data, whatever its format."""
+    return [path for path in folder.rglob("*") if path.is_file() and not re.match("README|LICENSE", path.name)]
 
 
 def test_readme_lists_every_exit_code():

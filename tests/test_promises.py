@@ -1,6 +1,7 @@
 """Every promised noun exists, is tested, and is in the list; nothing is in the list that does not exist."""
 
 import ast
+import dataclasses
 import tomllib
 from typing import get_args
 
@@ -8,10 +9,19 @@ import pytest
 from conftest import ROOT
 
 import gym_jax
-from gym_jax.cli import app, models, runs
+from gym_jax.cli import app, data, models, runs
+from gym_jax.cli.generate import OPTIONS
 from gym_jax.config.compose import shipped_names
-from gym_jax.config.schema import Evaluate
-from gym_jax.data.read import FORMATS
+from gym_jax.config.schema import Data, Evaluate
+from gym_jax.data.clip import ClipKind
+from gym_jax.data.features import Cycle, Statistic
+from gym_jax.data.formats import FORMATS
+from gym_jax.data.impute import ImputeKind
+from gym_jax.data.reading import Aggregate, Policy, TimeUnit
+from gym_jax.data.scale import ScaleKind, Scope
+from gym_jax.data.split import SplitKind
+from gym_jax.data.units import KINDS
+from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
 from gym_jax.losses import LOSSES
 from gym_jax.metrics import ERRORS
@@ -23,10 +33,15 @@ from gym_jax.train.parallel import PLACEMENTS
 PROMISES = tomllib.loads((ROOT / "tests" / "promises.toml").read_text())
 
 
+COVARIATES = {"past", "known", "static", "categories", "lags", "rolling", "calendar"}
+
+
 def command_names():
     single = [c.name or c.callback.__name__ for c in app.registered_commands]
+    groups = {"data": data, "models": models, "runs": runs}
+    assert set(groups) == {group.name for group in app.registered_groups}
     grouped = [
-        f"{name} {c.name}" for name, group in (("models", models), ("runs", runs)) for c in group.registered_commands
+        f"{name} {c.name or c.callback.__name__}" for name, group in groups.items() for c in group.registered_commands
     ]
     return {*single, *grouped}
 
@@ -52,6 +67,20 @@ REGISTRIES = {
     "metric": set(ERRORS),
     "placement": set(PLACEMENTS),
     "format": set(FORMATS),
+    "written_format": set(WRITERS),
+    "policy": {field.name for field in dataclasses.fields(Policy)},
+    "time_unit": set(get_args(TimeUnit)),
+    "quantity": set(KINDS),
+    "aggregate": set(get_args(Aggregate)),
+    "split": set(get_args(SplitKind)),
+    "scaling": {*get_args(ScaleKind), "log1p"},
+    "scope": set(get_args(Scope)),
+    "clipping": set(get_args(ClipKind)),
+    "imputation": set(get_args(ImputeKind)),
+    "rolling": set(get_args(Statistic)),
+    "calendar": set(get_args(Cycle)),
+    "covariate": COVARIATES & {field.name for field in dataclasses.fields(Data)},
+    "generated": set(OPTIONS),
     "config": set(shipped_names()),
     "command": command_names(),
     "train_option": train_options(),

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gym_jax.cli.data import check, convert, describe, resample
 from gym_jax.cli.evaluate import evaluate
 from gym_jax.cli.generate import generate
 from gym_jax.cli.predict import predict
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str]) -> int:
         problem.__cause__ = error
     if debug:
         traceback.print_exception(problem)
-    print_error(problem, as_json=as_json, command=arguments[0] if arguments else "")
+    groups = {group.name for group in app.registered_groups}
+    words = [word for word in arguments[:2] if not word.startswith("-")]
+    print_error(problem, as_json=as_json, command=" ".join(words if words[:1] and words[0] in groups else words[:1]))
     return problem.exit_code
 
 
@@ -106,6 +109,7 @@ def _options(
 ) -> None: ...
 
 
+data = typer.Typer(help="Look at data, judge them, write them in another shape.", no_args_is_help=True)
 models = typer.Typer(help="The model kinds there are, and their settings.", no_args_is_help=True)
 runs = typer.Typer(help="The runs there are, and what became of them.", no_args_is_help=True)
 
@@ -113,6 +117,9 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(generate)
+for command in (check, describe, convert, resample):
+    data.command()(command)
+app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 app.add_typer(runs, name="runs")
 

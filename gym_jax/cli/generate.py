@@ -1,26 +1,60 @@
-"""`gymjax generate`: a CPU-allocation panel to try things on."""
+"""`gymjax generate`: a CPU-allocation panel or table to try things on."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
+OPTIONS = {"panel": ("series", "days", "gaps"), "table": ("rows",)}
+"""What can be said of one kind only; seed and truth belong to both."""
+
 
 def generate(
-    out: Annotated[str, typer.Option("--out", "-o", help="File to write: .parquet, .csv or .csv.gz.")],
-    series: Annotated[int, typer.Option(help="Machines.", min=1, max=100_000)] = 16,
-    days: Annotated[float, typer.Option(help="Days of 5-minute steps.", min=0.1, max=3660)] = 14,
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="File to write, in the format of its ending: .parquet, .csv.gz ...")
+    ],
+    kind: Annotated[
+        Literal["panel", "table"],
+        typer.Option(help="panel: machines over time; table: workloads and the CPU share to allocate."),
+    ] = "panel",
+    series: Annotated[
+        int | None, typer.Option(help="Machines of a panel.", min=1, max=100_000, show_default="16")
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(help="Days of 5-minute steps in a panel.", min=0.1, max=3660, show_default="14")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Rows of a table.", min=1, max=100_000_000, show_default="5000")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 0,
-    gaps: Annotated[float, typer.Option(help="Share of the rows that is missing.", min=0, max=0.5)] = 0.01,
+    gaps: Annotated[
+        float | None,
+        typer.Option(help="Share of a panel's rows that is missing.", min=0, max=0.5, show_default="0.01"),
+    ] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Add mean and sd of the target, before clipping.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write a generated panel of machines: cpu_cores used and cpu_capacity_cores, by unique_id and ds."""
+    """Write generated data: a panel of machines by unique_id and ds (CPU, memory, disk), or a table of workloads."""
     from gym_jax.cli.show import print_json
-    from gym_jax.data.synthetic import generate_frame
-    from gym_jax.run.predict import write_frame
+    from gym_jax.data import synthetic, tabular
+    from gym_jax.data.write import write_frame
+    from gym_jax.errors import ConfigError
 
-    frame = generate_frame(series=series, days=days, seed=seed, gaps=gaps)
+    given: dict[str, Any] = {"series": series, "days": days, "gaps": gaps, "rows": rows}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if wrong := [name for name in chosen if name not in OPTIONS[kind]]:
+        other = "table" if kind == "panel" else "panel"
+        raise ConfigError(
+            f"--{wrong[0]} belongs to --kind {other}, this is a {kind}",
+            hint=f"a {kind} takes {', '.join(f'--{name}' for name in (*OPTIONS[kind], 'seed', 'truth'))}",
+            attempt=f"gymjax generate --kind {other} --out {out} --{wrong[0]} {chosen[wrong[0]]}",
+        )
+    make = synthetic.generate_frame if kind == "panel" else tabular.generate_table
+    frame = make(seed=seed, truth=truth, **chosen)
     path = write_frame(frame, out)
+    counts = {"rows": len(frame), **({"series": frame["unique_id"].nunique()} if kind == "panel" else {})}
     if as_json:
-        print_json("generate", {"out": str(path), "rows": len(frame), "series": series})
+        print_json("generate", {"out": str(path), **counts})
+    elif kind == "panel":
+        print(f"{counts['rows']:,} rows of {counts['series']:,} machines in {path}")
     else:
-        print(f"{len(frame):,} rows of {series:,} machines in {path}")
+        print(f"{counts['rows']:,} rows in {path}")

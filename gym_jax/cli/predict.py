@@ -15,8 +15,9 @@ def predict(
     """Forecast the steps after the data: id, time, step and a column per target, in the data's units."""
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_table
+    from gym_jax.data.write import write_frame
     from gym_jax.metrics import plain
-    from gym_jax.run.predict import predict_run, write_frame
+    from gym_jax.run.predict import predict_run
 
     choose_platform(platform)
     frame = predict_run(run, data=data)

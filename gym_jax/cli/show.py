@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gym_jax.errors import GymJaxError
+from gym_jax.errors import DataError, GymJaxError
 
 ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 
@@ -18,13 +18,18 @@ def print_json(command: str, document: Mapping[str, Any]) -> None:
 def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None:
     """Print an error: three lines on stderr, or one JSON document on stdout."""
     if as_json:
-        document = {"schema": 1, "command": command, "status": "error", "code": error.code, "message": error.message}
-        print(
-            json.dumps({**document, "hint": error.hint, "try": error.attempt, "exit_code": error.exit_code}, indent=1)
-        )
+        document: dict[str, Any] = {"schema": 1, "command": command, "status": "error", **_facts(error)}
+        if isinstance(error, DataError):
+            document["problems"] = [_facts(problem) for problem in error.problems or (error,)]
+            document["findings"] = [finding._asdict() for finding in error.findings]
+        print(json.dumps({**document, "exit_code": error.exit_code}, indent=1))
         return
     for line in error.lines():
         print(line, file=sys.stderr)
+
+
+def _facts(error: GymJaxError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "hint": error.hint, "try": error.attempt}
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:

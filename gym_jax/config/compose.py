@@ -113,5 +113,7 @@ def _hydra(folder: Path) -> Iterator[None]:
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    lines = str(error or "").strip().splitlines()
+    if lines in ([], ["None"]):
+        return "it is not in Hydra's grammar"
     return " ".join(line.strip() for line in lines[:3])

@@ -1,15 +1,19 @@
 """From files and overrides to one judged configuration: Hydra composes, Pydantic judges, all errors at once."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
 from gym_jax.config.compose import Override, compose_file, find_config, parse_overrides, shipped
-from gym_jax.config.schema import CHOICES, Config
+from gym_jax.config.schema import CHOICES, Config, Data
 from gym_jax.errors import ConfigError, did_you_mean, nearest
+
+LISTS = ("usage", *(item.name for item in dataclasses.fields(Data) if item.default == ()))
+"""Settings of the data that hold a list."""
 
 
 def load_config(
@@ -35,7 +39,7 @@ def load_config(
     if config.data.path is None:
         return config
     absolute = os.path.abspath(os.path.expanduser(config.data.path))
-    return config.model_copy(update={"data": config.data.model_copy(update={"path": absolute})})
+    return config.model_copy(update={"data": dataclasses.replace(config.data, path=absolute)})
 
 
 def judge(tree: Mapping[str, Any], origins: Mapping[tuple[str, ...], str] | None = None) -> Config:
@@ -104,7 +108,7 @@ def _plain(tree: Mapping[str, Any]) -> dict[str, Any]:
     data = tree.get("data")
     if not isinstance(data, Mapping):
         return dict(tree)
-    single = {key: [data[key]] for key in ("target", "past") if isinstance(data.get(key), str)}
+    single = {key: [data[key]] for key in LISTS if isinstance(data.get(key), str | int)}
     return {**tree, "data": {**data, **single}}
 
 
@@ -118,7 +122,7 @@ def _explain(problem: Any, tree: Mapping[str, Any], origins: Mapping[tuple[str, 
     key = ".".join(path)
     source = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "")
     origin = f" (from {source})" if source else ""
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = known_keys(path[:-1], kind)
         close = nearest(path[-1], known)
         prefix = ".".join(path[:-1])
@@ -152,13 +156,23 @@ def known_keys(path: Sequence[str], kind: str | None = None) -> list[str]:
     """Return the keys a section takes; of a section that chooses, those of `kind` (None: of its default)."""
     model: Any = Config
     for part in path:
-        field = model.model_fields[part]
         if part in CHOICES:
+            field = model.model_fields[part]
             schemas = {schema.model_fields["kind"].default: schema for schema in field.annotation.__args__}
             model = schemas[kind or field.default.kind]
         else:
-            model = field.annotation
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+            model = _fields(model)[part]
+    return list(_fields(model))
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """Return the settings of a section with their types; a setting that is no section has none."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    if not dataclasses.is_dataclass(model):
+        return {}
+    hints = get_type_hints(model)
+    return {item.name: hints[item.name] for item in dataclasses.fields(model)}
 
 
 def all_keys() -> list[str]:

@@ -1,18 +1,19 @@
 """The whole configuration: frozen, typed, no unknown keys. Every default lives here or where it is used."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field, model_validator
 
 from gym_jax.config.derive import FORBID, choice
-from gym_jax.data.clock import TimeUnit
-from gym_jax.data.columns import Layout
-from gym_jax.data.scale import ScaleKind, Scope
+from gym_jax.data.preprocess import Preprocessing
+from gym_jax.data.reading import Reading
+from gym_jax.data.split import Splitting
 from gym_jax.losses import LOSSES
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import OPTIMISERS, SCHEDULES, Rate
-from gym_jax.types import Placement, Positive, Share
+from gym_jax.types import Placement, Positive
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
@@ -32,47 +33,18 @@ class SyntheticData(Section):
     series: Annotated[int, Gt(0), Le(100_000)] = 16
     days: Annotated[float, Ge(0.1), Le(3660)] = 14.0
     seed: Seed = 0
-    gaps: Share = 0.01
+    gaps: Annotated[float, Ge(0), Le(0.5)] = 0.01
 
 
-class ScaleData(Section):
-    """The scaler, fitted on train rows only."""
-
-    kind: ScaleKind = "standard"
-    scope: Scope = "series"
-
-
-class SplitData(Section):
-    """Shares of each series' rows; the test part is what is left."""
-
-    train: Annotated[float, Gt(0)] = 0.7
-    val: Share = 0.1
-    gap: Count = 0
-
-    @model_validator(mode="after")
-    def _leave_a_test_part(self) -> "SplitData":
-        if self.train + self.val > 1 - 1e-9:
-            raise ValueError(f"train {self.train:g} and val {self.val:g} leave no test part")
-        return self
-
-
-class Data(Section):
-    """What is read, and how."""
+@dataclass(frozen=True)
+class Data(Preprocessing, Reading):
+    """What is read and how, what becomes of it before a model sees it, and how it is divided."""
 
     path: str | None = None
     """A file, folder or glob; None trains on a generated CPU-allocation panel."""
-    layout: Layout = "long"
-    id: str | None = None
-    time: str | None = None
-    target: tuple[str, ...] = ()
-    past: tuple[str, ...] = ()
-    """Further columns the models see the past of."""
-    time_unit: TimeUnit = "auto"
-    short: Literal["error", "drop"] = "error"
     stride: Positive = 1
     """Steps between the origins of training windows."""
-    scale: ScaleData = ScaleData()
-    split: SplitData = SplitData()
+    split: Splitting = Splitting()
     synthetic: SyntheticData = SyntheticData()
 
 

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
-from gym_jax.errors import DataError
+from gym_jax.data.findings import Finding
 
 Clock = Literal["ns", "step"]
 """`ns`: times are nanoseconds since 1970; `step`: times are plain counts."""
-LARGEST_GRID = 50
-"""A grid with more than this many slots per row read is a stray timestamp, not a gap."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,20 @@ class Panel:
     time_name: str = "ds"
     known: int = 0
     """How many of the last channels are known ahead of time: models see their future too."""
+    unscaled: int = 0
+    """How many of the last channels are between -1 and 1 by nature (calendar) and stay as they are."""
     static: Float[np.ndarray, "series features"] | None = None
-    categories: Int[np.ndarray, "series kinds"] | None = None
+    """Numbers that belong to a series as a whole, in their own units; NaN where missing."""
+    static_names: tuple[str, ...] = ()
+    categories: Shaped[np.ndarray, "series kinds"] | None = None
+    """Words that belong to a series as a whole (dtype object, str); the empty word where missing."""
+    category_names: tuple[str, ...] = ()
+    calendar_zone: str | None = None
+    """The zone whose clock the calendar follows; None takes the times as they are."""
     notes: tuple[str, ...] = field(default=())
     """What was repaired or assumed while reading, a sentence each."""
+    findings: tuple[Finding, ...] = ()
+    """What reading looked for, with its counts."""
 
     @property
     def lengths(self) -> Int[np.ndarray, " series"]:
@@ -63,6 +71,23 @@ class Panel:
         """Return the panel with one more note."""
         return replace(self, notes=(*self.notes, note))
 
+    def with_findings(self, notes: Sequence[str], findings: Sequence[Finding]) -> "Panel":
+        """Return the panel with what reading found."""
+        return replace(self, notes=tuple(dict.fromkeys(notes)), findings=tuple(findings))
+
+    def without_channels(self, drop: Sequence[int]) -> "Panel":
+        """Return the panel without the channels at positions `drop`."""
+        keep = [c for c in range(len(self.channels)) if c not in drop]
+        known = len(self.channels) - self.known
+        return replace(
+            self,
+            channels=tuple(self.channels[c] for c in keep),
+            targets=sum(c < self.targets for c in keep),
+            values=self.values[:, keep],
+            mask=self.mask[:, keep],
+            known=sum(c >= known for c in keep),
+        )
+
     def select(self, keep: Sequence[int] | Int[np.ndarray, " kept"]) -> "Panel":
         """Return the panel of the series at positions `keep`."""
         keep = np.asarray(keep)
@@ -80,12 +105,7 @@ class Panel:
 
     def describe_step(self) -> str:
         """Return the time step in words, such as `5min`."""
-        if self.clock == "step":
-            return f"{self.step} step" if self.step == 1 else f"{self.step} steps"
-        for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-            if self.step % (size * 10**9) == 0:
-                return f"{self.step // (size * 10**9)}{unit}"
-        return f"{self.step}ns"
+        return describe_span(self.step, self.clock)
 
     def season(self) -> int:
         """Return the natural season in steps: a day, or a week for daily data, or 1."""
@@ -95,123 +115,11 @@ class Panel:
         return next((whole // self.step for whole in (day, week) if self.step < whole and whole % self.step == 0), 1)
 
 
-def make_panel(
-    codes: Int[np.ndarray, " rows"],
-    ids: Sequence[str],
-    times: Int[np.ndarray, " rows"],
-    values: Float[np.ndarray, "rows channels"],
-    **facts: Any,
-) -> Panel:
-    """Lay rows in any order on a regular grid.
-
-    `codes` is the position of each row's series in `ids`; `times` are nanoseconds or counts; NaN means missing.
-    Raises DataError on duplicate times, on times off the grid, and on infinite or wholly missing values.
-    """
-    notes = list(facts.pop("notes", ()))
-    channels, targets = facts["channels"], facts["targets"]
-    clock = facts.get("clock", "ns")
-    if not len(times):
-        raise DataError("the data hold no rows", hint="the file has a header at most", code="data.empty")
-    same = codes[1:] == codes[:-1]
-    gaps = times[1:] - times[:-1]
-    if (codes[1:] < codes[:-1]).any() or (gaps[same] < 0).any():
-        order = np.lexsort((times, codes))
-        notes.append("rows were not sorted by series and time: sorted")
-        codes, times, values = codes[order], times[order], values[order]
-        same, gaps = codes[1:] == codes[:-1], times[1:] - times[:-1]
-    _refuse_duplicates(codes, ids, times, same & (gaps == 0), clock)
-    _refuse_infinite(codes, ids, times, values, channels, clock)
-
-    steps, counts = np.unique(gaps[same], return_counts=True)
-    step = int(steps[np.argmax(counts)]) if len(steps) else 1
-    starts = np.concatenate([[0], np.flatnonzero(~same) + 1])
-    present = codes[starts]
-    first = times[starts]
-    since = times - np.repeat(first, np.diff(np.append(starts, len(times))))
-    off = since % step != 0
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise DataError(
-            f"{off.sum():,} of {len(times):,} timestamps are off the regular step of "
-            f"{_span(step, clock)}: series `{ids[codes[row]]}` at {_stamp(times[row], clock)}",
-            hint="every series needs one time step throughout; round or resample the times first",
-            attempt="pandas: df.groupby(id).resample(step, on=time).mean()",
-            code="data.irregular",
-        )
-    position = since // step
-    lengths = position[np.append(starts[1:], len(times)) - 1] + 1
-    if lengths.sum() > LARGEST_GRID * len(times) + 1000:
-        worst = int(np.argmax(lengths))
-        raise DataError(
-            f"series `{ids[present[worst]]}` spans {lengths[worst]:,} steps of {_span(step, clock)} "
-            f"from {_stamp(first[worst], clock)}, but the data hold {len(times):,} rows in all",
-            hint="one stray timestamp far from the others is the usual cause",
-            code="data.sparse",
-        )
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    rows = position + np.repeat(offsets[:-1], np.diff(np.append(starts, len(times))))
-    observed = ~np.isnan(values)
-    grid = np.zeros((offsets[-1], values.shape[1]), np.float64)
-    mask = np.zeros(grid.shape, bool)
-    grid[rows] = np.where(observed, values, 0.0)
-    mask[rows] = observed
-    if missing := int(grid.shape[0] - len(times)):
-        notes.append(f"{missing:,} of {grid.shape[0]:,} time slots are missing: masked")
-    if blank := int((~observed[:, :targets]).sum()):
-        notes.append(f"{blank:,} target values are missing (NaN): masked")
-    for channel in range(targets):
-        if not observed[:, channel].any():
-            raise DataError(
-                f"target `{channels[channel]}` has no value in any row",
-                hint="every value is missing",
-                code="data.blank",
-            )
-    return Panel(
-        series=tuple(str(ids[code]) for code in present),
-        values=grid,
-        mask=mask,
-        offsets=offsets,
-        first=first.astype(np.int64),
-        step=step,
-        notes=tuple(notes),
-        **facts,
-    )
-
-
-def _refuse_duplicates(codes: np.ndarray, ids: Sequence[str], times: np.ndarray, again: np.ndarray, clock: str) -> None:
-    if again.any():
-        row = int(np.flatnonzero(again)[0])
-        raise DataError(
-            f"{again.sum():,} rows repeat the time of another row of their series: "
-            f"series `{ids[codes[row]]}` at {_stamp(times[row], clock)}",
-            hint="keep one row per series and time, or name the column that tells the series apart",
-            attempt="gymjax train ... data.id=COLUMN",
-            code="data.duplicates",
-        )
-
-
-def _refuse_infinite(
-    codes: np.ndarray,
-    ids: Sequence[str],
-    times: np.ndarray,
-    values: np.ndarray,
-    channels: Sequence[str],
-    clock: str,
-) -> None:
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, channel = (int(i[0]) for i in np.nonzero(infinite))
-        raise DataError(
-            f"{infinite.sum():,} values are infinite: `{channels[channel]}` of series `{ids[codes[row]]}` "
-            f"at {_stamp(times[row], clock)}",
-            hint="write missing values as empty cells or NaN: they are masked",
-            code="data.infinite",
-        )
-
-
-def _stamp(time: int, clock: str) -> str:
-    return str(np.datetime64(int(time), "ns"))[:19] if clock == "ns" else str(time)
-
-
-def _span(step: int, clock: str) -> str:
-    return f"{step / 1e9:g} s" if clock == "ns" else f"{step} steps"
+def describe_span(step: int, clock: Clock) -> str:
+    """Return a time step in words, such as `5min`."""
+    if clock == "step":
+        return f"{step} step" if step == 1 else f"{step} steps"
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if step % (size * 10**9) == 0:
+            return f"{step // (size * 10**9)}{unit}"
+    return f"{step}ns"

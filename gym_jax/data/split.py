@@ -1,16 +1,68 @@
-"""Splits by time, per series: a window belongs to the part in which all of its targets lie."""
+"""Splits by time, per series, or by series: a window belongs to the part in which all of its targets lie."""
 
-from typing import Literal, NamedTuple
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
+from annotated_types import Ge, Gt
 from jaxtyping import Int
 
 from gym_jax.data.panel import Panel
+from gym_jax.data.reading import FORBID, check_words
 from gym_jax.errors import DataError
+from gym_jax.types import Share
 
 Part = Literal["train", "val", "test"]
+SplitKind = Literal["share", "steps", "date", "series"]
+Count = Annotated[int, Ge(0)]
 ROUNDING = 1e-9
 """Rows: 0.29 of 100 rows is 29, although the product of the floats is below it."""
+FIELDS: dict[str, tuple[str, ...]] = {
+    "share": ("train", "val", "gap"),
+    "steps": ("val_steps", "test_steps", "gap"),
+    "date": ("val_from", "test_from", "until", "gap"),
+    "series": ("train", "val", "seed"),
+}
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How rows are divided into train, val and test; what a kind does not use can not be given."""
+
+    __pydantic_config__: ClassVar = FORBID
+
+    kind: SplitKind = "share"
+    """share: of each series' rows; steps: the last ones of each; date: the same for all; series: whole series."""
+    train: Annotated[float, Gt(0)] = 0.7
+    val: Share = 0.1
+    """Shares of rows, or of series; the test part is what is left."""
+    val_steps: Count = 0
+    test_steps: Count = 0
+    val_from: str | None = None
+    """First time of the val part, such as 2026-01-20; None has no val part."""
+    test_from: str | None = None
+    until: str | None = None
+    """First time that is left out; None takes everything."""
+    gap: Count = 0
+    """Rows purged before val and before test."""
+    seed: Count = 0
+    """Decides which series go where."""
+
+    def __post_init__(self) -> None:
+        check_words(self)
+        plain = {name: item.default for name, item in type(self).__dataclass_fields__.items()}
+        given = [name for name, value in plain.items() if name != "kind" and getattr(self, name) != value]
+        if odd := [name for name in given if name not in FIELDS[self.kind]]:
+            owners = [kind for kind, names in FIELDS.items() if odd[0] in names]
+            raise ValueError(f"{odd[0]} belongs to kind={' or '.join(owners)}, this is kind={self.kind}")
+        if self.kind in ("share", "series") and self.train + self.val > 1 - 1e-9:
+            raise ValueError(f"train {self.train:g} and val {self.val:g} leave no test part")
+        if self.kind == "steps" and not self.test_steps:
+            raise ValueError("kind=steps needs test_steps")
+        if self.kind == "date" and self.test_from is None:
+            raise ValueError("kind=date needs test_from")
 
 
 class Span(NamedTuple):
@@ -19,6 +71,11 @@ class Span(NamedTuple):
     begin: Int[np.ndarray, " series"]
     end: Int[np.ndarray, " series"]
 
+    @property
+    def lengths(self) -> Int[np.ndarray, " series"]:
+        """Rows of every series."""
+        return self.end - self.begin
+
 
 class Split(NamedTuple):
     """The rows of every series that each part may forecast."""
@@ -26,6 +83,21 @@ class Split(NamedTuple):
     train: Span
     val: Span
     test: Span
+
+
+def split_panel(panel: Panel, splitting: Splitting) -> Split:
+    """Divide a panel as the settings say. Raises DataError on dates that are none or leave a part without rows."""
+    own: dict[str, Any] = {name: getattr(splitting, name) for name in FIELDS[splitting.kind]}
+    if splitting.kind == "share":
+        return split_by_time(panel, **own)
+    if splitting.kind == "series":
+        return split_by_series(panel, **own)
+    if splitting.kind == "steps":
+        return split_by_steps(panel, val=splitting.val_steps, test=splitting.test_steps, gap=splitting.gap)
+    assert splitting.test_from is not None
+    return split_by_date(
+        panel, val=splitting.val_from, test=splitting.test_from, until=splitting.until, gap=splitting.gap
+    )
 
 
 def split_by_time(panel: Panel, *, train: float = 0.7, val: float = 0.1, gap: int = 0) -> Split:
@@ -41,6 +113,87 @@ def split_by_time(panel: Panel, *, train: float = 0.7, val: float = 0.1, gap: in
         Span(np.minimum(first_cut + gap, second_cut), second_cut),
         Span(np.minimum(second_cut + gap, end), end),
     )
+
+
+def split_by_steps(panel: Panel, *, val: int = 0, test: int, gap: int = 0) -> Split:
+    """Take the last `test` rows of every series as test, the `val` rows before them as val, the rest as train."""
+    begin, end = panel.offsets[:-1], panel.offsets[1:]
+    test_begin = np.maximum(end - test, begin)
+    val_end = np.maximum(test_begin - gap, begin)
+    val_begin = np.maximum(val_end - val, begin)
+    train_end = np.maximum(val_begin - gap, begin) if val else val_begin
+    return Split(Span(begin, train_end), Span(val_begin, val_end), Span(test_begin, end))
+
+
+def split_by_date(panel: Panel, *, val: str | None = None, test: str, until: str | None = None, gap: int = 0) -> Split:
+    """Cut every series at the same times: `val` and `test` are the first times of their parts.
+
+    The `gap` rows before them are purged. Raises DataError on a time that is none, or that leaves a part without rows.
+    """
+    begin, end = panel.offsets[:-1], panel.offsets[1:]
+
+    def cut(text: str) -> np.ndarray:
+        since = _stamp(panel, text) - panel.first
+        return np.clip(begin + -(-since // panel.step), begin, end)
+
+    test_begin = cut(test)
+    val_begin = cut(val) if val is not None else test_begin
+    stop = cut(until) if until is not None else end
+    val_end = np.maximum(test_begin - gap, val_begin)
+    train_end = np.maximum(val_begin - gap, begin)
+    split = Split(Span(begin, train_end), Span(val_begin, val_end), Span(np.minimum(test_begin, stop), stop))
+    for part, text in (("train", val or test), ("val", val), ("test", test)):
+        if text is not None and not getattr(split, part).lengths.any():
+            last = panel.stamps(np.arange(len(begin)), end - 1)
+            bounds = [str(np.datetime64(int(t), "ns"))[:19] if panel.clock == "ns" else t for t in _range(panel, last)]
+            raise DataError(
+                f"no row lies in the {part} part ({'before' if part == 'train' else 'from'} {text})",
+                hint=f"the data run from {bounds[0]} to {bounds[1]}; val comes before test, test before until",
+                code="data.split",
+            )
+    return split
+
+
+def split_by_series(panel: Panel, *, train: float = 0.7, val: float = 0.1, seed: int = 0) -> Split:
+    """Give whole series to each part, so that val and test are workloads never seen; test is what is left.
+
+    A series' place follows from its name and `seed`, not from its position in the panel.
+    """
+    names = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in panel.series]
+    rank = np.empty(len(names), np.int64)
+    rank[np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)] = np.arange(len(names))
+    first_cut = int(np.floor(len(names) * train + ROUNDING))
+    second_cut = int(np.floor(len(names) * min(train + val, 1.0) + ROUNDING))
+    begin, end = panel.offsets[:-1], panel.offsets[1:]
+
+    def whole(low: int, high: int) -> Span:
+        own = (rank >= low) & (rank < high)
+        return Span(begin, np.where(own, end, begin))
+
+    return Split(whole(0, first_cut), whole(first_cut, second_cut), whole(second_cut, len(names)))
+
+
+def _range(panel: Panel, last: np.ndarray) -> tuple[int, int]:
+    return int(panel.first.min()), int(last.max())
+
+
+def _stamp(panel: Panel, text: str) -> int:
+    """Return a time of the configuration as the panel counts it."""
+    try:
+        if panel.clock == "step":
+            return int(text)
+        time = pd.Timestamp(text)
+        if panel.zone is not None and time.tz is None:
+            time = time.tz_localize(panel.calendar_zone or panel.zone)
+        if panel.zone is None and time.tz is not None:
+            raise ValueError("the data carry no time zone")
+        return int(time.as_unit("ns").value)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"`{text}` is no time of these data: {str(error).splitlines()[0]}",
+            hint="a whole number, as their times are counts" if panel.clock == "step" else "such as 2026-01-31T12:00",
+            code="data.split",
+        ) from error
 
 
 def origins(
@@ -64,35 +217,55 @@ def origins(
 
 
 def refuse_short(
-    panel: Panel, *, context: int, horizon: int, train: float, val: float, gap: int, short: Literal["error", "drop"]
+    panel: Panel, splitting: Splitting, *, context: int, horizon: int, short: Literal["error", "drop"]
 ) -> Panel:
-    """Return the panel without the series too short for a window in each part; raise DataError unless told to drop."""
-    split = split_by_time(panel, train=train, val=val, gap=gap)
-    fits = split.train.end - split.train.begin >= context + horizon
-    for share, span in ((val, split.val), (1 - train - val, split.test)):
-        if share > 1e-9:
-            fits &= span.end - span.begin >= horizon
+    """Return the panel without the series that are too short; raise DataError that names them unless told to drop.
+
+    By shares and steps a series needs a window in each part; by date and by series, in one of them.
+    """
+    split = split_panel(panel, splitting)
+    fits = split.train.lengths >= context + horizon
+    if splitting.kind in ("share", "steps"):
+        for wanted, span in zip(_wanted(splitting), (split.val, split.test), strict=True):
+            if wanted:
+                fits &= span.lengths >= horizon
+    else:
+        for span in (split.val, split.test):
+            fits |= span.lengths > horizon  # one row of past at least
     if fits.all():
         return panel
     bad = np.flatnonzero(~fits)
     if short == "drop" and fits.any():
         note = f"{len(bad):,} of {len(panel.series):,} series are too short: dropped"
         return panel.select(np.flatnonzero(fits)).with_note(note)
-    need = _length_needed(context, horizon, train, val, gap)
+    need = _length_needed(context, horizon, splitting)
     shown = ", ".join(f"`{panel.series[i]}` ({panel.lengths[i]:,})" for i in bad[:5])
     raise DataError(
         f"{len(bad):,} of {len(panel.series):,} series are too short: {shown}{' ...' if len(bad) > 5 else ''}",
         hint=f"context {context} and horizon {horizon} with these splits need {need:,} rows per series",
-        attempt="gymjax train ... data.short=drop"
+        attempt="gymjax train ... data.policy.short=drop"
         if fits.any()
         else f"gymjax train ... --context {max(1, context // 4)} --horizon {max(1, horizon // 4)}",
         code="data.short",
     )
 
 
-def _length_needed(context: int, horizon: int, train: float, val: float, gap: int) -> int:
-    need = [(context + horizon) / train]
-    need += [(horizon + gap) / val] if val > 1e-9 else []
-    test = 1 - train - val
-    need += [(horizon + gap) / test] if test > 1e-9 else []
+def _wanted(splitting: Splitting) -> tuple[bool, bool]:
+    """Return whether there is to be a val and a test part."""
+    if splitting.kind == "steps":
+        return splitting.val_steps > 0, splitting.test_steps > 0
+    return splitting.val > 1e-9, 1 - splitting.train - splitting.val > 1e-9
+
+
+def _length_needed(context: int, horizon: int, splitting: Splitting) -> int:
+    val, test = _wanted(splitting)
+    gap = splitting.gap
+    if splitting.kind == "steps":
+        val_rows = max(splitting.val_steps, horizon) + gap if val else 0
+        return context + horizon + val_rows + max(splitting.test_steps, horizon) + gap
+    if splitting.kind in ("date", "series"):
+        return context + horizon
+    need = [(context + horizon) / splitting.train]
+    need += [(horizon + gap) / splitting.val] if val else []
+    need += [(horizon + gap) / (1 - splitting.train - splitting.val)] if test else []
     return int(np.ceil(max(need))) + 1

@@ -9,15 +9,16 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from gym_jax.data.impute import ImputeKind, fill_seasonal, fill_window
 from gym_jax.data.panel import Panel
-from gym_jax.data.scale import Scaler
+from gym_jax.data.scale import Scaler, row_chunks
 from gym_jax.types import Batch, Inputs
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("values", "mask", "bounds", "origins", "series", "static", "categories"),
-    meta_fields=("context", "horizon", "targets", "room", "known"),
+    data_fields=("values", "mask", "bounds", "origins", "series", "static", "categories", "filled"),
+    meta_fields=("context", "horizon", "targets", "room", "known", "impute"),
 )
 @dataclass(frozen=True)
 class Windows:
@@ -41,6 +42,9 @@ class Windows:
     """How many of the last channels are known ahead of time."""
     static: Float[Array, "series features"] | None = None
     categories: Int[Array, "series kinds"] | None = None
+    filled: Bool[Array, "rows channels"] | None = None
+    """Values that the past may see although they were not observed: taken from seasons before."""
+    impute: ImputeKind = "mask"
 
     def __len__(self) -> int:
         return self.origins.shape[0]
@@ -56,22 +60,25 @@ class Windows:
             return jax.vmap(lambda start: lax.dynamic_slice_in_dim(rows, start, span))(origin - self.context)
 
         window = cut(self.values)
-        past, targets = window[:, : self.context], window[:, self.context :, : self.targets]
+        past, future = window[:, : self.context], window[:, self.context :, window.shape[2] - self.known :]
+        targets = window[:, self.context :, : self.targets]
         weights = jnp.broadcast_to(real[:, None, None], targets.shape)
         mask = None
         if self.mask is not None:
-            seen = cut(self.mask)
             rows = origin[:, None] + jnp.arange(-self.context, self.horizon)
             own = (rows >= self.bounds[series][:, None]) & (rows < self.bounds[series + 1][:, None])
-            seen = seen & own[..., None]
-            mask = seen[:, : self.context]
-            past = jnp.where(mask, past, 0)
-            weights = weights & seen[:, self.context :, : self.targets]
-            targets = jnp.where(own[:, self.context :, None], targets, 0)
+            seen = cut(self.mask) & own[..., None]
+            mask, ahead = seen[:, : self.context], seen[:, self.context :]
+            if self.filled is not None:
+                mask = mask | (cut(self.filled) & own[..., None])[:, : self.context]
+            past, mask = fill_window(jnp.where(mask, past, 0), mask, kind=self.impute)
+            future = jnp.where(ahead[..., ahead.shape[2] - self.known :], future, 0)
+            weights = weights & ahead[..., : self.targets]
+            targets = jnp.where(ahead[..., : self.targets], targets, 0)
         inputs = Inputs(
             past=past,
             mask=mask,
-            future=window[:, self.context :, -self.known :] if self.known else None,
+            future=future if self.known else None,
             static=None if self.static is None else self.static[series],
             categories=None if self.categories is None else self.categories[series],
             series=series,
@@ -94,23 +101,30 @@ def make_windows(
     context: int,
     horizon: int,
     room: int = 0,
+    impute: ImputeKind = "mask",
+    season: int | None = None,
+    static: Float[np.ndarray, "series features"] | None = None,
+    categories: Int[np.ndarray, "series kinds"] | None = None,
 ) -> Windows:
     """Scale the panel to float32 and lay it out for slicing, with `max(context, room)` masked rows in front.
 
-    Rows past the end of a series are masked too, so that a window may forecast the future.
+    Rows past the end of a series are masked too, so that a window may forecast the future. `season` is the rows that
+    `impute="seasonal"` goes back, the panel's own when None; `static` and `categories` are encoded already.
     """
-    before = max(context, room)
-    owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
-    scaled = np.where(panel.mask, scaler.transform(panel.values, owner), np.float32(0))
-    values = np.pad(scaled, ((before, horizon), (0, 0)))
-    mask = np.pad(panel.mask, ((before, horizon), (0, 0)))
-    padded = len(origins) and (
-        (origins - before < panel.offsets[series]).any() or (origins + horizon > panel.offsets[series + 1]).any()
-    )
-    gapless = bool(panel.mask.all()) and not padded
+    before, rows = max(context, room), len(panel.values)
+    values, filled = panel.values, None
+    if impute == "seasonal":
+        values, filled = fill_seasonal(panel, season or panel.season())
+    scaled = np.zeros((before + rows + horizon, len(panel.channels)), np.float32)
+    for part, owner in row_chunks(panel.offsets):  # in portions: float64 copies of the whole would be four times this
+        present = panel.mask[part] if filled is None else panel.mask[part] | filled[part]
+        into = scaled[before + part.start : before + part.stop]
+        np.copyto(into, scaler.transform(values[part], owner), where=present)
+    padding = ((before, horizon), (0, 0))
+    observed = _all_observed(panel, origins, series, before, horizon)
     return Windows(
-        values=jnp.asarray(values),
-        mask=None if gapless else jnp.asarray(mask),
+        values=jnp.asarray(scaled),
+        mask=None if observed else jnp.asarray(np.pad(panel.mask, padding)),
         bounds=jnp.asarray(panel.offsets + before, jnp.int32),
         origins=jnp.asarray(origins + before, jnp.int32),
         series=jnp.asarray(series, jnp.int32),
@@ -119,6 +133,18 @@ def make_windows(
         targets=panel.targets,
         room=before,
         known=panel.known,
-        static=None if panel.static is None else jnp.asarray(panel.static, jnp.float32),
-        categories=None if panel.categories is None else jnp.asarray(panel.categories, jnp.int32),
+        static=None if static is None else jnp.asarray(static, jnp.float32),
+        categories=None if categories is None else jnp.asarray(categories, jnp.int32),
+        filled=None if observed or filled is None or not filled.any() else jnp.asarray(np.pad(filled, padding)),
+        impute=impute,
     )
+
+
+def _all_observed(panel: Panel, origins: np.ndarray, series: np.ndarray, before: int, horizon: int) -> bool:
+    """Return whether every value of every window was observed; rows that no window sees have no say."""
+    begin, end = origins - before, origins + horizon
+    if (begin < panel.offsets[series]).any() or (end > panel.offsets[series + 1]).any():
+        return False
+    gaps = np.zeros(len(panel.mask) + 1, np.int32)
+    np.cumsum(~panel.mask.all(axis=1), out=gaps[1:])
+    return bool((gaps[end] == gaps[begin]).all())

@@ -18,7 +18,10 @@ from gym_jax.types import Examples, Inputs, Positive
 
 
 class Linear(nn.Module):
-    """One linear map from the past of a channel to its future; `ridge` is used by the solver."""
+    """One linear map from the past of a channel to its future; `ridge` is used by the solver.
+
+    It looks at the target channels only: no other channel, static number or category.
+    """
 
     horizon: Positive
     targets: Positive = 1
@@ -27,7 +30,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
-        past, level = normalise(inputs, self.normalise)
+        past, level = normalise(inputs, self.normalise, self.targets)
         x = jnp.moveaxis(past[..., : self.targets], 2, 1)
         return level.restore(jnp.moveaxis(nn.Dense(self.horizon, name="head")(x), 1, 2))
 
@@ -41,8 +44,8 @@ def solve_linear(model: Linear, examples: Examples, order: Int[np.ndarray, "step
     @jax.jit
     def rows(examples: Examples, indices: Array) -> tuple[Array, Array, Array]:
         batch = examples.take(indices)
-        past, level = normalise(batch.inputs, model.normalise)
         targets = batch.targets.shape[-1]
+        past, level = normalise(batch.inputs, model.normalise, targets)
         wanted = (batch.targets - level.shift[..., :targets]) / level.scale[..., :targets]
         x = jnp.moveaxis(past[..., :targets], 2, 1).reshape(-1, past.shape[1])
         y = jnp.moveaxis(wanted, 2, 1).reshape(-1, batch.targets.shape[1])

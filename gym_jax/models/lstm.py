@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from gym_jax.models.normalise import Normalise, normalise, with_side
+from gym_jax.models.normalise import Normalise, normalise
+from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
 
 Carry = tuple[Float[Array, "batch hidden"], Float[Array, "batch hidden"]]
@@ -72,11 +73,13 @@ class LSTMLayer(nn.Module):
 class LSTM(nn.Module):
     """Stacked LSTM over the window; the last hidden state feeds one linear head for all steps.
 
-    `dropout` acts between layers and before the head.
+    Static numbers and embedded categories stand beside every step of the window; a decoder adds what follows from them
+    and the known future. `dropout` acts between layers, before the head and in the decoder.
     """
 
     horizon: Positive
     targets: Positive = 1
+    categories: tuple[int, ...] = ()
     hidden: Positive = 64
     layers: Positive = 1
     bidirectional: bool = False
@@ -85,7 +88,10 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
-        x, level = normalise(inputs, self.normalise)
+        x, level = normalise(inputs, self.normalise, self.targets)
+        side = Side(self.categories, name="side")(inputs)
+        if side is not None:
+            x = jnp.concatenate([x, jnp.repeat(side[:, None], x.shape[1], axis=1)], axis=-1)
         last = x
         for i in range(self.layers):
             forward = LSTMLayer(self.hidden, name=f"layer_{i}")(x)
@@ -96,5 +102,9 @@ class LSTM(nn.Module):
                 forward = jnp.concatenate([forward, backward], axis=-1)
             x = nn.Dropout(self.dropout, deterministic=not train)(forward) if i + 1 < self.layers else forward
         last = nn.Dropout(self.dropout, deterministic=not train)(last)
-        out = nn.Dense(self.horizon * self.targets, name="head")(with_side(last, inputs))
-        return level.restore(jnp.reshape(out, (-1, self.horizon, self.targets)))
+        out = nn.Dense(self.horizon * self.targets, name="head")(last)
+        out = jnp.reshape(out, (-1, self.horizon, self.targets))
+        if side is not None or inputs.future is not None:
+            decoder = Decoder(self.horizon, self.targets, self.dropout, name="decoder")
+            out = out + decoder(last, inputs.future, side, train=train)
+        return level.restore(out)

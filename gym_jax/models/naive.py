@@ -1,4 +1,4 @@
-"""Baselines without parameters: the last value, and the value of one season ago."""
+"""Baselines without parameters: the last value, and the value of one season ago; both look at the targets alone."""
 
 import flax.linen as nn
 import jax.numpy as jnp

@@ -28,10 +28,22 @@ class Level(NamedTuple):
         return prediction * self.scale[..., :targets] + self.shift[..., :targets]
 
 
-def normalise(inputs: Inputs, kind: Normalise) -> tuple[Float[Array, "batch context channels"], Level]:
-    """Return the normalised past, 0 where it was not observed, and what was taken out."""
+def normalise(
+    inputs: Inputs, kind: Normalise, targets: int = 1
+) -> tuple[Float[Array, "batch context channels"], Level]:
+    """Return the normalised past, 0 where it was not observed, and what was taken out.
+
+    The known channels stay as they are: a calendar phase or a flag means something by its value, not by its change.
+    Raises ValueError when the past does not hold the targets and, behind them, the known channels.
+    """
     past = inputs.past
     assert past is not None, "the model needs `inputs.past`"
+    known = known_channels(inputs)
+    if past.shape[-1] < targets + known:
+        raise ValueError(
+            f"a past of {past.shape[-1]} channels has no room for {targets} targets and {known} known channels: "
+            "what `future` continues are the last channels of `past`"
+        )
     seen = jnp.ones_like(past)
     if inputs.mask is not None:
         seen, past = inputs.mask.astype(past.dtype), jnp.where(inputs.mask, past, 0)  # even NaN is no value there
@@ -43,7 +55,14 @@ def normalise(inputs: Inputs, kind: Normalise) -> tuple[Float[Array, "batch cont
         count = jnp.maximum(seen.sum(1, keepdims=True), 1)
         shift = (past * seen).sum(1, keepdims=True) / count
         scale = jnp.sqrt((jnp.square(past - shift) * seen).sum(1, keepdims=True) / count + FLOOR)
+    if known:
+        shift, scale = shift.at[..., -known:].set(0), scale.at[..., -known:].set(1)
     return (past - shift) / scale * seen, Level(shift, scale)
+
+
+def known_channels(inputs: Inputs) -> int:
+    """Return how many of the last channels of the past are known ahead of time: those that `future` continues."""
+    return 0 if inputs.future is None else inputs.future.shape[-1]
 
 
 def last_seen(inputs: Inputs) -> Float[Array, "batch 1 channels"]:
@@ -55,15 +74,3 @@ def last_seen(inputs: Inputs) -> Float[Array, "batch 1 channels"]:
     age = jnp.argmax(mask[:, ::-1], axis=1, keepdims=True)
     last = jnp.take_along_axis(past, past.shape[1] - 1 - age, axis=1)
     return jnp.where(mask.any(axis=1, keepdims=True), last, 0)
-
-
-def side_features(inputs: Inputs) -> Float[Array, "batch features"] | None:
-    """Return static features and known-future covariates side by side, for a model's head; None when there are none."""
-    parts = [part.reshape(part.shape[0], -1) for part in (inputs.static, inputs.future) if part is not None]
-    return jnp.concatenate(parts, axis=-1) if parts else None
-
-
-def with_side(hidden: Float[Array, "batch features"], inputs: Inputs) -> Float[Array, "batch wider"]:
-    """Return `hidden` with the side features behind it."""
-    side = side_features(inputs)
-    return hidden if side is None else jnp.concatenate([hidden, side], axis=-1)

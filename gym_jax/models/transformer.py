@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
-from gym_jax.models.normalise import Normalise, normalise, side_features
+from gym_jax.models.normalise import Normalise, known_channels, normalise
+from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
 
 
@@ -47,12 +48,14 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Patches of `patch` steps become tokens (PatchTST, Nie et al. 2023); all tokens feed one linear head.
 
-    `channels="separate"` forecasts each target channel out of its own past with shared weights; `"mixed"` puts all
-    channels into each token. Raises ConfigError when `heads` does not divide `width`.
+    `channels="separate"` forecasts each target channel out of its own past and the known channels with shared weights;
+    `"mixed"` puts all channels into each token. Static numbers and embedded categories are added to every token, and a
+    decoder adds what follows from them and the known future. Raises ConfigError when `heads` does not divide `width`.
     """
 
     horizon: Positive
     targets: Positive = 1
+    categories: tuple[int, ...] = ()
     width: Positive = 64
     heads: Positive = 4
     layers: Positive = 2
@@ -73,21 +76,28 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
-        x, level = normalise(inputs, self.normalise)
-        batch, side = x.shape[0], side_features(inputs)
-        if self.channels == "separate":
-            x = jnp.moveaxis(x[..., : self.targets], 2, 1).reshape(batch * self.targets, -1, 1)
-            side = None if side is None else jnp.repeat(side, self.targets, axis=0)
+        x, level = normalise(inputs, self.normalise, self.targets)
+        batch, future, side = x.shape[0], inputs.future, Side(self.categories, name="side")(inputs)
+        separate = self.channels == "separate"
+        if separate:
+            own = jnp.moveaxis(x[..., : self.targets], 2, 1).reshape(batch * self.targets, -1, 1)
+            known = jnp.repeat(x[..., x.shape[-1] - known_channels(inputs) :], self.targets, axis=0)
+            future, side = (None if part is None else jnp.repeat(part, self.targets, axis=0) for part in (future, side))
+            x = jnp.concatenate([own, known], axis=-1)
         x = jnp.pad(x, ((0, 0), (-x.shape[1] % self.patch, 0), (0, 0)))
         x = x.reshape(x.shape[0], x.shape[1] // self.patch, -1)
         x = nn.Dense(self.width, name="embed")(x)
         x = x + self.param("position", nn.initializers.normal(0.02), x.shape[1:])
+        if side is not None:
+            x = x + nn.Dense(self.width, use_bias=False, name="embed_side")(side)[:, None]
         for i in range(self.layers):
             x = Block(self.heads, self.feedforward, self.dropout, name=f"block_{i}")(x, train=train)
         x = nn.LayerNorm(name="norm")(x).reshape(x.shape[0], -1)
-        x = x if side is None else jnp.concatenate([x, side], axis=-1)
-        if self.channels == "separate":
-            out = nn.Dense(self.horizon, name="head")(x).reshape(batch, self.targets, self.horizon)
-            return level.restore(jnp.moveaxis(out, 1, 2))
-        out = nn.Dense(self.horizon * self.targets, name="head")(x)
-        return level.restore(out.reshape(batch, self.horizon, self.targets))
+        outputs = 1 if separate else self.targets
+        out = nn.Dense(self.horizon * outputs, name="head")(x).reshape(-1, self.horizon, outputs)
+        if side is not None or future is not None:
+            decoder = Decoder(self.horizon, outputs, self.dropout, name="decoder")
+            out = out + decoder(x, future, side, train=train)
+        if separate:
+            out = jnp.moveaxis(out.reshape(batch, self.targets, self.horizon), 1, 2)
+        return level.restore(out)

@@ -2,7 +2,8 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,11 @@ import optax
 from gym_jax.config.derive import settings
 from gym_jax.config.schema import Config
 from gym_jax.data.panel import Panel
+from gym_jax.data.preprocess import Fitted, fit, make_channels
 from gym_jax.data.read import find_files, read
-from gym_jax.data.scale import Scaler, fit_scaler
-from gym_jax.data.split import Part, Split, origins, refuse_short, split_by_time
+from gym_jax.data.reading import Reading
+from gym_jax.data.scale import Scaler
+from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_panel
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
@@ -25,43 +28,50 @@ from gym_jax.types import Loss
 
 
 class Prepared(NamedTuple):
-    """A judged panel with its split and scaler, ready to be cut into windows."""
+    """A judged panel with its split and what its train rows teach, ready to be cut into windows."""
 
     panel: Panel
+    """As read: what forecasts are held against."""
+    channels: Panel
+    """The same rows as models see them: outliers clipped, features added."""
     split: Split
-    scaler: Scaler
+    fitted: Fitted
     season: int
 
+    @property
+    def scaler(self) -> Scaler:
+        """The scaler of the channels."""
+        return self.fitted.scaler
 
-def load_panel(config: Config) -> Panel:
-    """Read the configured data, or generate the stand-in."""
+    def of_first_series(self) -> "Prepared":
+        """Return the first series alone, without its split."""
+        fitted = self.fitted.for_series(self.panel.series[:1], self.panel.series)
+        return self._replace(panel=self.panel.select([0]), channels=self.channels.select([0]), fitted=fitted)
+
+
+def load_panel(config: Config, *, every: bool = False) -> Panel:
+    """Read and judge the configured data, or generate the stand-in; `every` numeric column when none is named."""
     data = config.data
-    if data.path is None:
-        made, plain = data.synthetic, type(data)()
-        if ignored := [key for key in ("past", "layout", "id", "time") if getattr(data, key) != getattr(plain, key)]:
-            raise ConfigError(
-                f"data.{ignored[0]} says how to read a file, but there is no data.path",
-                hint="give the data, or leave it out: the generated panel has its own columns",
-                attempt="gymjax train --data FILE ...",
-            )
-        panel = generate_panel(series=made.series, days=made.days, seed=made.seed, gaps=made.gaps)
-        if unknown := [name for name in data.target if name not in panel.channels]:
-            raise DataError(
-                f"no column `{unknown[0]}` in the generated panel",
-                hint="it has cpu_cores; give your own data with --data",
-                attempt="gymjax train --data FILE --target COLUMN",
-                code="data.unknown_column",
-            )
-        return panel
-    return read(
-        data.path,
-        layout=data.layout,
-        id=data.id,
-        time=data.time,
-        target=data.target,
-        past=data.past,
-        time_unit=data.time_unit,
-    )
+    if data.path is not None:
+        return read(data.path, data, every=every)
+    made, plain = data.synthetic, Reading()
+    if ignored := [item.name for item in fields(Reading) if getattr(data, item.name) != getattr(plain, item.name)]:
+        ignored = [name for name in ignored if name not in ("target", "time_zone", "policy")]
+    if ignored:
+        raise ConfigError(
+            f"data.{ignored[0]} says how to read a file, but there is no data.path",
+            hint="give the data, or leave it out: the generated panel has its own columns",
+            attempt="gymjax train --data FILE ...",
+        )
+    panel = generate_panel(series=made.series, days=made.days, seed=made.seed, gaps=made.gaps)
+    if unknown := [name for name in data.target if name not in panel.channels]:
+        raise DataError(
+            f"no column `{unknown[0]}` in the generated panel",
+            hint="it has cpu_cores; give your own data with --data",
+            attempt="gymjax train --data FILE --target COLUMN",
+            code="data.unknown_column",
+        )
+    return replace(panel, calendar_zone=data.time_zone)
 
 
 def fingerprint(config: Config) -> dict[str, Any]:
@@ -82,18 +92,30 @@ def same_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return [f["sha256"] for f in was.get("files", ())] == [f["sha256"] for f in now["files"]]
 
 
-def prepare(config: Config, panel: Panel, scaler: Scaler | None = None) -> Prepared:
-    """Split the panel and fit the scaler on its train rows, unless one is given. Raises DataError on short series."""
-    task, split = config.task, config.data.split
-    shares: dict[str, Any] = {"train": split.train, "val": split.val, "gap": split.gap}
-    if scaler is None:
-        panel = refuse_short(panel, context=task.context, horizon=task.horizon, short=config.data.short, **shares)
-    parts = split_by_time(panel, **shares)
-    if scaler is None:
-        scaler = fit_scaler(panel, parts.train, kind=config.data.scale.kind, scope=config.data.scale.scope)
-        panel = _note_blank(panel, parts)
+def prepare(config: Config, panel: Panel, saved: Fitted | None = None, known: Sequence[str] = ()) -> Prepared:
+    """Split the panel and learn from its train rows; series among `known` keep what `saved` says of them.
+
+    Raises DataError on short series, unless there is something saved.
+    """
+    task, data = config.task, config.data
+    if saved is None:
+        panel = refuse_short(panel, data.split, context=task.context, horizon=task.horizon, short=data.policy.short)
+    split = split_panel(panel, data.split)
+    if saved is None:
+        fitted, channels = fit(panel, split.train, data, horizon=task.horizon)
+        panel = _note_blank(panel, split)
+    else:
+        new = set(panel.series) - set(known)
+        fitted = saved.for_series(panel.series, known, _fresh(config, panel, split) if new else None)
+        channels = make_channels(panel, data, fitted.bounds, horizon=task.horizon)
     season = getattr(config.model, "season", None) or config.evaluate.season or panel.season()
-    return Prepared(panel, parts, scaler, season)
+    return Prepared(panel, channels, split, fitted, season)
+
+
+def _fresh(config: Config, panel: Panel, split: Split) -> Fitted:
+    """Return what new series teach: each by its own train share, at least by its first row."""
+    span = Span(panel.offsets[:-1], np.maximum(split.train.end, panel.offsets[:-1] + 1))
+    return fit(panel, span, config.data, horizon=config.task.horizon)[0]
 
 
 def _note_blank(panel: Panel, split: Split) -> Panel:
@@ -122,27 +144,40 @@ def places(config: Config, prepared: Prepared, part: Part) -> tuple[np.ndarray, 
 
 def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
     """Return the windows of one part."""
+    return windows_of(config, prepared, *places(config, prepared, part))
+
+
+def windows_of(config: Config, prepared: Prepared, rows: np.ndarray, series: np.ndarray) -> Windows:
+    """Return the windows with these first target rows."""
+    static, categories = prepared.fitted.encoder.encode(prepared.panel)
     return make_windows(
-        prepared.panel,
+        prepared.channels,
         prepared.scaler,
-        *places(config, prepared, part),
+        rows,
+        series,
         context=config.task.context,
         horizon=config.task.horizon,
         room=prepared.season,
+        impute=config.data.impute,
+        season=prepared.season,
+        static=static,
+        categories=categories,
     )
 
 
-def build_model(config: Config, panel: Panel, season: int) -> Any:
-    """Return the configured Flax module for this panel."""
-    return model_of(config.model.kind, config, panel, season, settings(config.model))
+def build_model(config: Config, prepared: Prepared) -> Any:
+    """Return the configured Flax module for these data."""
+    return model_of(config.model.kind, config, prepared, settings(config.model))
 
 
-def model_of(kind: str, config: Config, panel: Panel, season: int, fields: Mapping[str, Any] | None = None) -> Any:
+def model_of(kind: str, config: Config, prepared: Prepared, given: Mapping[str, Any] | None = None) -> Any:
     """Return a module of any kind for the configured task."""
-    entry, fields = MODELS[kind], dict(fields or {})
+    entry, options = MODELS[kind], dict(given or {})
     if "season" in entry.fields:
-        fields["season"] = fields.get("season") or season
-    return entry.module(horizon=config.task.horizon, targets=panel.targets, **fields)
+        options["season"] = options.get("season") or prepared.season
+    if "categories" in entry.fields:
+        options["categories"] = prepared.fitted.encoder.sizes
+    return entry.module(horizon=config.task.horizon, targets=prepared.panel.targets, **options)
 
 
 def reading(model: Any, windows: Windows) -> Windows:
@@ -162,19 +197,6 @@ def build_optimiser(config: Config, steps_per_epoch: int) -> tuple[optax.Gradien
         fields.pop("lr"), steps_per_epoch * config.train.epochs, **settings(config.schedule)
     )
     return clipped(OPTIMISERS[config.optim.kind](schedule, **fields), config.train.clip), schedule
-
-
-def scaler_for(panel: Panel, known: tuple[str, ...], saved: Scaler, fresh: Scaler) -> Scaler:
-    """Return the saved scaler's rows for series it knows, and `fresh` rows for those it does not."""
-    if saved.shared:
-        return saved
-    place = {name: i for i, name in enumerate(known)}
-    index = np.array([place.get(name, -1) for name in panel.series])
-    old = (index >= 0)[:, None]
-    return Scaler(
-        np.where(old, saved.shift[np.maximum(index, 0)], fresh.shift),
-        np.where(old, saved.scale[np.maximum(index, 0)], fresh.scale),
-    )
 
 
 def _sha256(path: Path) -> str:

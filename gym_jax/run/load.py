@@ -1,5 +1,6 @@
 """A trained run taken up again from its folder alone: configuration, data, scaler, model, best weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,13 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_jax.config.load import judge
-from gym_jax.config.schema import Config
+from gym_jax.config.schema import Config, Data
 from gym_jax.data.panel import Panel
-from gym_jax.data.scale import Scaler, fit_scaler
-from gym_jax.data.split import Span
-from gym_jax.data.windows import make_windows
+from gym_jax.data.preprocess import Fitted
 from gym_jax.errors import CheckpointError, ConfigError, DataError
-from gym_jax.run.assemble import Prepared, build_model, build_optimiser, load_panel, prepare, reading, scaler_for
+from gym_jax.run.assemble import Prepared, build_model, build_optimiser, load_panel, prepare, reading, windows_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.step import init_state
@@ -55,37 +54,36 @@ def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
     """
     config = read_config(run)
     facts = run.read_json("data.json")
-    if data is not None:
-        replaced: dict[str, Any] = {"path": str(data)}
-        if config.data.layout == "long":  # the columns of a wide file are its series: others may come
-            replaced["target"] = facts["columns"]["channels"][: facts["columns"]["targets"]]
-        config = config.model_copy(update={"data": config.data.model_copy(update=replaced)})
+    config = config.model_copy(update={"data": _same_columns(config, facts, data)})
     panel = _same_kind(load_panel(config), facts)
     if data is None:  # the series that the run kept
         kept = set(facts["series"])
         panel = panel.select([i for i, name in enumerate(panel.series) if name in kept])
-    saved = Scaler.from_json(facts["scaler"])
-    prepared = prepare(config, panel, saved)
-    span = Span(panel.offsets[:-1], np.maximum(prepared.split.train.end, panel.offsets[:-1] + 1))
-    fresh = fit_scaler(panel, span, kind=config.data.scale.kind, scope=config.data.scale.scope)
-    prepared = prepared._replace(scaler=scaler_for(panel, tuple(facts["series"]), saved, fresh))
-    model = build_model(config, panel, prepared.season)
+    prepared = prepare(config, panel, Fitted.from_json(facts), facts["series"])
+    model = build_model(config, prepared)
     step = _best_step(run)
     return Trained(config, prepared, model, _variables(run, step, config, prepared, model), step)
 
 
+def _same_columns(config: Config, facts: dict[str, Any], path: str | Path | None) -> Data:
+    """Return how to read the columns that the run was trained on, from its own data or from another `path`."""
+    columns = facts["columns"]
+    changed: dict[str, Any] = {} if path is None else {"path": str(path)}
+    if (config.data.path is None and path is None) or config.data.layout == "wide":
+        return replace(config.data, **changed)  # the columns of a wide file are its series: others may come
+    channels, known = columns["channels"], len(columns["channels"]) - columns["known"]
+    return replace(
+        config.data,
+        **changed,
+        target=tuple(channels[: columns["targets"]]),
+        past=tuple(channels[columns["targets"] : known]),
+    )
+
+
 def _variables(run: RunFolder, step: int, config: Config, prepared: Prepared, model: Any) -> Any:
     """Return the weights of a step on this machine, wherever the run was trained."""
-    panel = prepared.panel.select([0])  # any series tells the shapes
-    windows = make_windows(
-        panel,
-        prepared.scaler,
-        panel.offsets[1:],
-        np.zeros(1, np.int64),
-        context=config.task.context,
-        horizon=config.task.horizon,
-        room=prepared.season,
-    )
+    one = prepared.of_first_series()  # any series tells the shapes
+    windows = windows_of(config, one, np.zeros(1, np.int64), np.zeros(1, np.int64))
     inputs = reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs
     like = jax.eval_shape(lambda: init_state(model, build_optimiser(config, 1)[0], jax.random.key(0), inputs))
     return restore_checkpoint(run.checkpoints / str(step), like).variables

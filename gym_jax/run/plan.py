@@ -49,7 +49,7 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
     request_cpu_devices(config.train.placement, (choices or {}).get("devices", config.train.devices))
     prepared = prepare(config, load_panel(config))
-    model = build_model(config, prepared.panel, prepared.season)
+    model = build_model(config, prepared)
     windows = cut(config, prepared, "train")
     for part, count in (("train", len(windows)), ("test", len(places(config, prepared, "test")[0]))):
         if not count:
@@ -84,7 +84,8 @@ def describe(plan: Plan) -> dict[str, Any]:
         "rows": len(panel.values),
         "interval": panel.describe_step(),
         "targets": list(panel.channels[: panel.targets]),
-        "notes": list(panel.notes),
+        **_covariates(plan.prepared),
+        "notes": list(plan.prepared.channels.notes),
         "windows": {"train": len(plan.train), "val": len(plan.val)},
         "model": config.model.kind,
         "parameters": int(parameters),
@@ -117,12 +118,27 @@ def columns(plan: Plan) -> dict[str, Any]:
             "time": panel.time_name,
             "channels": list(panel.channels),
             "targets": panel.targets,
+            "known": panel.known,
+            "static": list(panel.static_names),
+            "categories": list(panel.category_names),
         },
         "step": panel.step,
         "clock": panel.clock,
         "zone": panel.zone,
         "series": list(panel.series),
         "used_until": panel.stamps(np.arange(len(used)), used).tolist(),
-        "scaler": plan.prepared.scaler.to_json(),
-        "notes": list(panel.notes),
+        **plan.prepared.fitted.to_json(),
+        "notes": list(plan.prepared.channels.notes),
     }
+
+
+def _covariates(prepared: Prepared) -> dict[str, list[str]]:
+    """Return what models see besides the targets, by its kind; kinds that are not there are left out."""
+    channels, known = prepared.channels.channels, len(prepared.channels.channels) - prepared.channels.known
+    kinds = {
+        "past": channels[prepared.panel.targets : known],
+        "known": channels[known:],
+        "static": prepared.panel.static_names,
+        "categories": prepared.panel.category_names,
+    }
+    return {kind: list(names) for kind, names in kinds.items() if names}

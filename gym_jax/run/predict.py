@@ -1,15 +1,16 @@
 """Forecasts of a finished run: the steps after the end of every series, with id, time and step."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gym_jax.data.windows import make_windows
-from gym_jax.errors import ConfigError, StorageError
+from gym_jax.data.features import extend
+from gym_jax.data.panel import Panel
+from gym_jax.data.preprocess import make_channels
+from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecaster, forecasts
-from gym_jax.run.assemble import reading
+from gym_jax.run.assemble import reading, windows_of
 from gym_jax.run.folder import RunFolder, open_run
 from gym_jax.run.load import load_run
 
@@ -23,31 +24,27 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     trained = load_run(folder, data)
-    task, panel = trained.config.task, trained.prepared.panel
+    task, prepared = trained.config.task, trained.prepared
+    starts = _starts(prepared.panel)
+    panel = extend(prepared.panel, task.horizon)
+    starts = starts + task.horizon * np.arange(len(starts))
+    _need_known(panel, starts, task.horizon)
+    channels = make_channels(panel, trained.config.data, prepared.fitted.bounds, horizon=task.horizon)
     series = np.arange(len(panel.series))
-    windows = make_windows(
-        panel,
-        trained.prepared.scaler,
-        panel.offsets[1:],
-        series,
-        context=task.context,
-        horizon=task.horizon,
-        room=trained.prepared.season,
-    )
+    windows = windows_of(trained.config, prepared._replace(panel=panel, channels=channels), starts, series)
     windows = reading(trained.model, windows)
     parts = [
         values
         for _, values in forecasts(
             forecaster(trained.model, trained.variables),
             windows,
-            trained.prepared.scaler,
+            prepared.scaler,
             batch_size=min(trained.config.evaluate.batch_size, len(series)),
         )
     ]
     values = np.concatenate(parts)
-    ends = panel.offsets[1:]
     seen = panel.seen()
-    known = seen[ends] > seen[np.maximum(ends - windows.context, panel.offsets[:-1])]
+    known = seen[starts] > seen[np.maximum(starts - windows.context, panel.offsets[:-1])]
     values[~known] = np.nan
     steps = np.arange(task.horizon)
     owner = np.repeat(series, task.horizon)
@@ -55,7 +52,7 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     frame = pd.DataFrame(
         {
             panel.id_name: np.array(panel.series, object)[owner],
-            panel.time_name: panel.times(owner, (ends[:, None] + steps).reshape(-1)),
+            panel.time_name: panel.times(owner, (starts[:, None] + steps).reshape(-1)),
             "horizon_step" if "step" in taken else "step": np.tile(steps + 1, len(series)),
         }
     )
@@ -66,21 +63,35 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     return frame
 
 
-def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write a frame as Parquet or CSV, by the name's ending; whole or not at all. Raises ConfigError, StorageError."""
-    path = Path(path).expanduser().absolute()
-    kinds: dict[str, Any] = {".parquet": frame.to_parquet, ".csv": frame.to_csv, ".csv.gz": frame.to_csv}
-    suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".csv.gz") else path.suffix
-    if suffix not in kinds:
-        raise ConfigError(f"`{path.name}` is of no format that can be written", hint=f"choose from {', '.join(kinds)}")
-    temporary = path.with_name(f".{path.name}.tmp{suffix}")
-    try:
-        kinds[suffix](temporary, index=False)
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path} can not be written: {error.strerror or error}", hint="does its folder exist, with room?"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+def _starts(panel: Panel) -> np.ndarray:
+    """Return the first row to forecast of every series: the one after its end.
+
+    Where columns are known ahead of time, it is the one after its last observed target: later rows hold the future.
+    """
+    ends = panel.offsets[1:]
+    if not panel.known:
+        return ends
+    rows = np.flatnonzero(panel.mask[:, : panel.targets].any(axis=1))
+    last = np.searchsorted(rows, ends) - 1
+    return np.where(last >= 0, np.maximum(rows[last] + 1, panel.offsets[:-1]), ends)
+
+
+def _need_known(panel: Panel, starts: np.ndarray, horizon: int) -> None:
+    """Raise DataError when a column known ahead of time is empty in a step to be forecast."""
+    if not panel.known:
+        return
+    steps = starts[:, None] + np.arange(horizon)
+    lacking = ~panel.mask[steps][..., len(panel.channels) - panel.known :]
+    if not lacking.any():
+        return
+    series, step, channel = (int(place[0]) for place in np.nonzero(lacking))
+    names = panel.channels[len(panel.channels) - panel.known :]
+    when = panel.times(np.array([series]), steps[series, step : step + 1])[0]
+    raise DataError(
+        f"{int(lacking.any(axis=(1, 2)).sum()):,} of {len(panel.series):,} series lack columns known ahead of time: "
+        f"`{names[channel]}` of `{panel.series[series]}` at {str(when)[:19]}",
+        hint=f"the {horizon} steps after the last `{panel.channels[0]}` need rows with {', '.join(names)}; "
+        f"leave `{panel.channels[0]}` empty there",
+        attempt="gymjax predict RUN --data FILE_WITH_THOSE_ROWS",
+        code="data.no_future",
+    )

@@ -44,7 +44,7 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
     notes = []
     for kind in config.evaluate.baselines:
         if kind != config.model.kind:
-            module = model_of(kind, config, panel, prepared.season)
+            module = model_of(kind, config, prepared)
             try:
                 others[kind] = errors(module, {"params": solve(kind, module, train)})
             except DataError as error:

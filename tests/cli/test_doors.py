@@ -144,7 +144,7 @@ ERRORS = {
     ("generate", "--out", "x.txt"): (
         2,
         "error: `x.txt` is of no format that can be written",
-        "hint: choose from .parquet, .csv, .csv.gz",
+        "hint: choose from .parquet, .pq, .csv, .csv.gz, .feather, .arrow, .jsonl, .npz",
     ),
 }
 

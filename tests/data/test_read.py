@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gym_jax.data import read, read_frame
-from gym_jax.errors import DataError
+from gym_jax.data import Policy, read, read_frame
+from gym_jax.errors import ConfigError, DataError
 
 HOUR = 3_600 * 10**9
 MIDNIGHT = int(np.datetime64("2026-01-01", "ns").astype(np.int64))
@@ -31,9 +31,9 @@ def check_long(panel):
     assert panel.values.tolist() == [[6, 60], [7, 70], [1, 10], [0, 20], [0, 0], [4, 0]]
     assert panel.mask.tolist() == [[True, True]] * 3 + [[False, True], [False, False], [True, False]]
     assert panel.notes == (
+        "1 target values and 1 other values are missing (NaN): masked",
         "rows were not sorted by series and time: sorted",
         "1 of 6 time slots are missing: masked",
-        "1 target values are missing (NaN): masked",
     )
     times = panel.times(np.array([0, 1, 1]), np.array([1, 2, 7]))
     assert times.tolist() == [MIDNIGHT + 2 * HOUR, MIDNIGHT, MIDNIGHT + 5 * HOUR]
@@ -136,13 +136,37 @@ def test_files_of_the_same_name_stay_apart(tmp_path):
     assert read(str(tmp_path / "h*" / "cpu.csv")).series == ("h1/cpu.csv", "h2/cpu.csv")
 
 
-@pytest.mark.parametrize("mark", [";", "\t"])
-def test_another_separator_is_named(tmp_path, mark):
-    path = tmp_path / "cpu.csv"
-    path.write_text(f"ds{mark}cpu\n2026-01-01{mark}1\n")
-    with pytest.raises(DataError) as caught:
-        read(path)
-    assert caught.value.lines() == [
-        f"error: `cpu.csv` is separated by {mark!r}, not by commas",
-        "hint: write it with commas, or as Parquet",
-    ]
+def test_names_of_files_go_as_far_up_as_they_must_to_differ(tmp_path):
+    for folder in ("a/x", "b/x"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "cpu.csv").write_text("ds,cpu\n2026-01-01,1\n2026-01-02,2\n")
+    (tmp_path / "c.csv").write_text("ds,cpu\n2026-01-01,1\n2026-01-02,2\n")
+    assert read(str(tmp_path / "**" / "*.csv")).series == ("a/x/cpu.csv", "b/x/cpu.csv", "c")
+
+
+def test_hidden_files_of_a_folder_are_left_alone(tmp_path):
+    (tmp_path / "cpu.csv").write_text("ds,cpu\n2026-01-01,1\n2026-01-02,2\n")
+    (tmp_path / "._cpu.csv").write_bytes(b"\x00\x05\x16\x07")
+    assert read(tmp_path).series == ("cpu",)
+
+
+@pytest.mark.parametrize("options", [{"policy": {"gaps": "error"}}, {"policy": Policy(gaps="error")}])
+def test_policies_may_be_given_as_a_mapping(options):
+    frame = pd.DataFrame({"ds": ["2026-01-01", "2026-01-02", "2026-01-04"], "cpu": 1.0})
+    with pytest.raises(DataError, match="1 of 4 time slots are missing"):
+        read_frame(frame, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"tgt": "cpu"}, "reading has no option `tgt`", "did you mean `target`?"),
+        ({"policy": {"gap": "mask"}}, "reading has no option `gap`", "did you mean `gaps`?"),
+        ({"layout": "broad"}, "`layout=broad` is not known", "choose from 'long', 'wide'"),
+        ({"policy": {"gaps": "msk"}}, "`gaps=msk` is not known", "did you mean `'mask'`?"),
+    ],
+)
+def test_an_unknown_option_is_refused(options, message, hint):
+    with pytest.raises(ConfigError) as caught:
+        read_frame(pd.DataFrame({"ds": ["2026-01-01", "2026-01-02"], "cpu": 1.0}), **options)
+    assert (caught.value.message, caught.value.hint) == (message, hint)

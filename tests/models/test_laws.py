@@ -1,4 +1,7 @@
-"""What every registered model obeys; a new line in the registry is a new column here."""
+"""What every registered model obeys; a new line in the registry is a new column here.
+
+`test_side.py` has the laws of side information.
+"""
 
 import functools
 
@@ -25,6 +28,7 @@ SETTINGS = {
 }
 KINDS = sorted(MODELS)
 TRAINED = [kind for kind in KINDS if MODELS[kind].solve is None]
+BASELINES = sorted(set(KINDS) - set(TRAINED))
 DROPPING = [kind for kind in KINDS if "dropout" in MODELS[kind].fields]
 NORMALISING = [kind for kind in KINDS if "normalise" in MODELS[kind].fields]
 
@@ -130,22 +134,6 @@ def test_dropout_is_drawn_in_training_only(kind):
     assert (forecast(1, train=True) != forecast(2, train=True)).any()
 
 
-@pytest.mark.parametrize("kind", TRAINED)
-def test_the_forecast_depends_on_static_features_and_known_future(kind):
-    model = build(kind, targets=2)
-    inputs = Inputs(past=make_past(), static=jnp.ones((BATCH, 2)), future=jnp.ones((BATCH, HORIZON, 1)))
-    variables, forecast = model.init(jax.random.key(0), inputs), jax.jit(model.apply)
-    before = forecast(variables, inputs)
-    assert before.shape == (BATCH, HORIZON, 2)
-    for other in (
-        inputs._replace(static=inputs.static.at[0].set(2)),
-        inputs._replace(future=inputs.future.at[0].set(2)),
-    ):
-        after = forecast(variables, other)
-        assert (after[0] != before[0]).all()
-        np.testing.assert_array_equal(after[1:], before[1:])
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("normalise", ["last", "standard"])
 def test_a_constant_added_to_the_past_is_added_to_the_forecast(kind, normalise):
@@ -160,6 +148,17 @@ def test_standard_normalisation_scales_the_forecast_with_the_past(kind):
     inputs = Inputs(past=make_past(size=64))
     _, variables, forecast = started(kind, normalise="standard")
     close(forecast(variables, inputs._replace(past=inputs.past * 4)), forecast(variables, inputs) * 4)
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_baselines_look_at_the_targets_alone(kind):
+    """Channels behind the targets, known or not, and what belongs to a series as a whole."""
+    _, variables, forecast = started(kind)
+    inputs = Inputs(past=jnp.concatenate([make_past(), make_past(3)], axis=2))
+    side = {"future": jnp.ones((BATCH, HORIZON, 1)), "static": jnp.ones((BATCH, 2))}
+    codes = jnp.ones((BATCH, 3), int)
+    for other in (inputs, inputs._replace(**side, categories=codes)):
+        np.testing.assert_array_equal(forecast(variables, other), forecast(variables, Inputs(past=make_past())))
 
 
 @pytest.mark.parametrize("kind", TRAINED)

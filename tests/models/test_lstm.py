@@ -56,6 +56,17 @@ def test_the_model_is_the_recurrence_in_float64(layers, bidirectional):
     close(model.apply(variables, Inputs(past=past)), (last @ head["kernel"] + head["bias"]).reshape(3, 4, 2), FLOAT32)
 
 
+def test_every_step_of_the_first_layer_reads_static_numbers_and_categories():
+    """Two channels, two numbers and the two columns of a category's embedding."""
+    side = {"static": jnp.ones((3, 2)), "categories": jnp.ones((3, 1), int)}
+    inputs = Inputs(past=jnp.ones((3, 7, 2)), future=jnp.ones((3, 4, 1)), **side)
+    model = LSTM(horizon=4, hidden=5, layers=2, bidirectional=True, categories=(2,))
+    params = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
+    for way in ("", "_reverse"):
+        assert params[f"layer_0{way}"]["cell"]["input_kernel"].shape == (2 + 2 + 2, 4 * 5)
+        assert params[f"layer_1{way}"]["cell"]["input_kernel"].shape == (2 * 5, 4 * 5)
+
+
 def test_the_cell_starts_with_an_open_forget_gate_and_orthogonal_recurrence():
     carry = (jnp.zeros((1, 3)), jnp.zeros((1, 3)))
     params = LSTMCell(3).init(jax.random.key(0), carry, jnp.zeros((1, 2)))["params"]

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from tolerances import FLOAT32
 
-from gym_jax.models.normalise import FLOOR, last_seen, normalise, side_features
+from gym_jax.models.normalise import FLOOR, last_seen, normalise
 from gym_jax.types import Inputs
 
 PAST = jnp.array([[[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]], [[4.0, 0.0], [8.0, 0.0], [0.0, 0.0]]])
@@ -54,8 +54,22 @@ def test_restore_gives_back_what_was_taken_out(kind, mask):
     np.testing.assert_allclose(first_channel, PAST[..., 0][seen[..., 0]], rtol=0, atol=FLOAT32 * PAST.max())
 
 
-def test_side_features_stand_side_by_side():
-    static, future = jnp.array([[1.0, 2.0]]), jnp.array([[[3.0], [4.0], [5.0]]])
-    np.testing.assert_array_equal(side_features(Inputs(static=static, future=future)), [[1, 2, 3, 4, 5]])
-    np.testing.assert_array_equal(side_features(Inputs(future=future)), [[3, 4, 5]])
-    assert side_features(Inputs()) is None
+@pytest.mark.parametrize("kind", ["none", "last", "standard"])
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_channels_that_the_future_continues_stay_as_they_are(kind, mask):
+    inputs = Inputs(past=PAST, mask=mask, future=jnp.ones((2, 5, 1)))
+    past, level = normalise(inputs, kind)
+    np.testing.assert_array_equal(past[..., 1], PAST[..., 1] if mask is None else jnp.where(MASK, PAST, 0)[..., 1])
+    np.testing.assert_array_equal(level.shift[..., 1], [[0], [0]])
+    np.testing.assert_array_equal(level.scale[..., 1], [[1], [1]])
+    alone, taken = normalise(inputs._replace(future=None), kind)
+    np.testing.assert_array_equal(past[..., 0], alone[..., 0])
+    np.testing.assert_array_equal(level.shift[..., 0], taken.shift[..., 0])
+    np.testing.assert_array_equal(level.scale[..., 0], taken.scale[..., 0])
+
+
+@pytest.mark.parametrize(("known", "targets"), [(2, 1), (1, 2), (3, 1)])
+def test_known_channels_that_are_not_in_the_past_are_refused(known, targets):
+    inputs = Inputs(past=PAST, future=jnp.ones((2, 5, known)))
+    with pytest.raises(ValueError, match=f"no room for {targets} targets and {known} known"):
+        normalise(inputs, "last", targets)

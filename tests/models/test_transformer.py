@@ -52,7 +52,8 @@ def test_patches_cover_the_window(patch, tokens, channels):
     assert prediction.shape == (3, 4, 2)
     assert params["embed"]["kernel"].shape == (patch * (3 if channels == "mixed" else 1), 8)
     assert params["position"].shape == (tokens, 8)
-    assert params["head"]["kernel"].shape == (tokens * 8 + 2, 4 * (2 if channels == "mixed" else 1))
+    assert params["embed_side"]["kernel"].shape == (2, 8)
+    assert params["head"]["kernel"].shape == (tokens * 8, 4 * (2 if channels == "mixed" else 1))
 
 
 def test_a_window_that_patches_do_not_divide_is_padded_in_front():
@@ -65,17 +66,22 @@ def test_a_window_that_patches_do_not_divide_is_padded_in_front():
     )
 
 
-def test_separate_channels_share_weights_and_see_only_their_own_past_and_the_side_features():
+def test_separate_channels_share_weights_and_see_only_their_own_past_and_the_side_information():
+    """The channels: two targets, one of the past only, one known ahead."""
     model = Transformer(horizon=4, targets=2, patch=4, channels="separate", **SMALL)
-    inputs = Inputs(past=PAST, static=jnp.arange(6.0).reshape(3, 2), future=jnp.ones((3, 4, 1)))
+    past = jnp.concatenate([PAST, PAST[..., :1] ** 2], axis=2)
+    inputs = Inputs(past=past, static=jnp.arange(6.0).reshape(3, 2), future=jnp.ones((3, 4, 1)))
     variables = model.init(jax.random.key(0), inputs)
     forecast = jax.jit(model.apply)
     both = forecast(variables, inputs)
 
-    swapped = forecast(variables, inputs._replace(past=PAST[..., jnp.array([1, 0, 2])]))
+    swapped = forecast(variables, inputs._replace(past=past[..., jnp.array([1, 0, 2, 3])]))
     close(swapped, both[..., ::-1])
-    other = forecast(variables, inputs._replace(past=PAST.at[..., 1:].add(1)))
+    other = forecast(variables, inputs._replace(past=past.at[:, 0, 1:3].add(1)))
     np.testing.assert_array_equal(other[..., 0], both[..., 0])
+    assert (other[..., 1] != both[..., 1]).all()
+    known = forecast(variables, inputs._replace(past=past.at[:, 0, 3].add(1)))
+    assert (known != both).all()
     static = forecast(variables, inputs._replace(static=inputs.static.at[1].add(1)))
     np.testing.assert_array_equal(static[jnp.array([0, 2])], both[jnp.array([0, 2])])
     assert (static[1] != both[1]).all()

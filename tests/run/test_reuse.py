@@ -22,7 +22,7 @@ def trained(tmp_path, path, *overrides, name="run", **options):
 def test_dropped_series_stay_dropped(tmp_path):
     whole = pd.read_csv(small_csv(tmp_path / "cpu.csv"))
     whole.iloc[: 400 + 30].to_csv(tmp_path / "cpu.csv", index=False)  # series b keeps 30 rows
-    result = trained(tmp_path, tmp_path / "cpu.csv", "data.target=cpu", "data.short=drop")
+    result = trained(tmp_path, tmp_path / "cpu.csv", "data.target=cpu", "data.policy.short=drop")
     assert evaluate_run(result.folder)["model"] == result.scores["model"]
     assert set(predict_run(result.folder)["unique_id"]) == {"a"}
 
@@ -56,7 +56,7 @@ def test_a_wide_file_scales_and_continues_each_machine_by_itself(tmp_path):
 
 
 def test_a_time_column_named_step_is_kept(tmp_path):
-    frame = pd.DataFrame({"step": np.arange(400), "cpu": np.sin(np.arange(400) / 9)})
+    frame = pd.DataFrame({"step": np.arange(400), "cpu": 2 + np.sin(np.arange(400) / 9)})
     frame.to_parquet(tmp_path / "steps.parquet")
     result = trained(tmp_path, tmp_path / "steps.parquet", "data.time=step", "data.time_unit=step")
     forecast = predict_run(result.folder)

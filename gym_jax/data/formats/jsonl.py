@@ -1,0 +1,152 @@
+"""JSON lines: one flat object a line."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gym_jax.data.formats.arrow import converted
+from gym_jax.data.formats.table import MISSING, Kind, Table, Wanted, readable, refuse_empty
+from gym_jax.data.reading import Reading
+from gym_jax.data.words import named, shown
+from gym_jax.errors import DataError
+
+SAMPLE = 1000
+
+
+def open_jsonl(path: Path, reading: Reading) -> Table:
+    """Open a file of one JSON object a line, plain or gzipped. Raises DataError that names the line."""
+    where = named(path)
+    samples: dict[str, list[Any]] = {}
+    rows = 0
+    with readable(where), _text(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                rows += 1
+                for name, value in _parse(line, number, path).items():
+                    samples.setdefault(name, []).append(value)
+            if rows == SAMPLE:
+                break
+    refuse_empty(rows, where)
+    kinds: dict[str, Kind] = {name: "text" if _has_words(values) else "number" for name, values in samples.items()}
+
+    def load(wanted: Wanted) -> Any:
+        with readable(where):
+            table = _quickly(path, wanted, samples)
+            if table is None:
+                table = _slowly(path, wanted, {*MISSING, *reading.missing_words})
+            return converted(table, wanted, where, said=reading.missing_words)
+
+    return Table(kinds, load)
+
+
+class Counted:
+    """A stream of bytes that counts how often some words stand in it."""
+
+    closed = False
+
+    def __init__(self, stream: Any, words: Sequence[str]) -> None:
+        self.stream = stream
+        self.counts = {json.dumps(word).encode(): 0 for word in words}
+        self.tail = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, counted."""
+        data: bytes = self.stream.read(size)
+        for word in self.counts:
+            tail = self.tail[max(0, len(self.tail) - len(word) + 1) :]
+            self.counts[word] += (tail + data).count(word)
+        self.tail = (self.tail + data)[-1000:]
+        return data
+
+
+def _quickly(path: Path, wanted: Wanted, samples: dict[str, list[Any]]) -> Any | None:
+    """Read with Arrow; None when a row is of other types than the first ones, or may say a name twice."""
+    import pyarrow as pa
+    from pyarrow import json as pj
+
+    def type_of(name: str, kind: Kind) -> Any:
+        if kind == "number":
+            return pa.float64()
+        if _has_words(samples[name]):
+            return pa.string()
+        return pa.float64() if any(isinstance(value, float) for value in samples[name]) else pa.int64()
+
+    types = {name: type_of(name, kind) for name, kind in wanted.items()}
+    options = pj.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="ignore")
+    with pa.input_stream(str(path), compression="gzip" if _packed(path) else None) as stream:
+        counted = Counted(stream, list(wanted))
+        try:
+            table = pj.read_json(counted, parse_options=options)
+        except pa.ArrowInvalid:
+            return None
+    return table if max(counted.counts.values(), default=0) <= len(table) else None
+
+
+def _slowly(path: Path, wanted: Wanted, missing: set[str]) -> Any:
+    """Read line by line, which takes NaN and mixed types and names the line that is wrong."""
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {name: [] for name in wanted}
+    with _text(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                row = _parse(line, number, path)
+                for name in wanted:
+                    columns[name].append(row.get(name))
+    arrays = {}
+    for name, kind in wanted.items():
+        values = columns[name]
+        if kind == "number":
+            values = [None if isinstance(value, str) and value in missing else value for value in values]
+        if _has_words(values) or (kind == "text" and any(type(value) is int for value in values)):
+            values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+        elif kind == "number" or any(isinstance(value, float) for value in values):
+            values = [None if value is None else float(value) for value in values]
+        arrays[name] = pa.array(values)
+    return pa.table(arrays)
+
+
+def _parse(line: str, number: int, path: Path) -> dict[str, Any]:
+    def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise _broken(path, number, f"says `{shown(twice)}` twice")
+        return row
+
+    try:
+        row = json.loads(line, object_pairs_hook=plain)
+    except RecursionError as error:
+        raise _broken(path, number, "is not JSON: its brackets nest too deep") from error
+    except ValueError as error:
+        at = f" (character {error.pos + 1:,})" if isinstance(error, json.JSONDecodeError) else ""
+        raise _broken(path, number, f"is not JSON: {getattr(error, 'msg', error)}{at}") from error
+    if not isinstance(row, dict):
+        raise _broken(path, number, "is no object")
+    bad = next((name for name, value in row.items() if isinstance(value, dict | list)), None)
+    if bad is not None:
+        raise _broken(path, number, f"is no flat row: `{shown(bad)}` is nested")
+    return row
+
+
+def _broken(path: Path, line: int, what: str) -> DataError:
+    return DataError(
+        f"{named(path)} line {line:,} {what}",
+        hint='every line is a row such as {"unique_id": "a", "ds": "2026-01-01T00:00:00", "cpu": 1.5}',
+        code="data.json",
+    )
+
+
+def _has_words(values: list[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
+def _text(path: Path) -> Any:
+    return gzip.open(path, "rt", encoding="utf-8-sig") if _packed(path) else path.open(encoding="utf-8-sig")

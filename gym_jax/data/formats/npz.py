@@ -1,0 +1,80 @@
+"""NumPy archives: arrays of one length are columns; a matrix is several."""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gym_jax.data.formats.arrow import converted, kind_of
+from gym_jax.data.formats.table import Kind, Table, Wanted, readable, refuse_empty, refuse_repeated
+from gym_jax.data.reading import Reading
+from gym_jax.data.words import listed, named
+from gym_jax.errors import DataError
+
+
+def open_npz(path: Path, reading: Reading) -> Table:
+    """Open an archive of arrays with one row per time: `values` [rows, 2] gives `values_0` and `values_1`.
+
+    Raises DataError on arrays of objects, of other lengths, or with more than two axes.
+    """
+    import pyarrow as pa
+
+    where = named(path)
+    columns: list[tuple[str, Any]] = []
+    with readable(where):
+        with zipfile.ZipFile(path):
+            pass  # of what is no archive NumPy says that it holds objects
+        with np.load(path, allow_pickle=False) as archive:
+            for name in archive.files:
+                array = _array(archive, name, where)
+                parts = {name: array} if array.ndim == 1 else {f"{name}_{i}": part for i, part in enumerate(array.T)}
+                columns += [(key, pa.array(np.ascontiguousarray(part))) for key, part in parts.items()]
+    refuse_repeated([name for name, _ in columns], where)
+    lengths = {name: len(column) for name, column in columns}
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            f"the arrays of {where} differ in length: {listed(f'{n} {length:,}' for n, length in lengths.items())}",
+            hint="every array is a column with one value a row",
+            code="data.ragged",
+        )
+    refuse_empty(max(lengths.values(), default=0), where)
+    table = pa.table(dict(columns))
+    kinds: dict[str, Kind] = {name: kind_of(column.type) for name, column in columns}
+
+    def load(wanted: Wanted) -> Any:
+        with readable(where):
+            return converted(table.select(list(wanted)), wanted, where)
+
+    return Table(kinds, load)
+
+
+def _array(archive: Any, name: str, where: str) -> np.ndarray:
+    try:
+        array = archive[name]
+    except ValueError as error:
+        if not re.search("Object arrays", str(error)):
+            raise
+        raise DataError(
+            f"array `{name}` of {where} holds Python objects",
+            hint="they can run code when read: store numbers, datetime64 or text",
+            code="data.unsafe",
+        ) from error
+    if array.ndim not in (1, 2):
+        raise DataError(
+            f"array `{name}` of {where} has {array.ndim} axes",
+            hint="an array is a column [rows] or several [rows, columns]",
+            code="data.shape",
+        )
+    if array.dtype.kind not in "biufMSU":
+        raise DataError(
+            f"array `{name}` of {where} is of type {array.dtype}",
+            hint="store numbers, datetime64 or text",
+            code="data.type",
+        )
+    if array.dtype.kind == "M" and np.datetime_data(array.dtype)[0] not in ("s", "ms", "us", "ns"):
+        array = array.astype("datetime64[s]")  # Arrow knows no minutes
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

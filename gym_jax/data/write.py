@@ -1,0 +1,93 @@
+"""Panels and frames to files: whole or not at all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gym_jax.data.panel import Panel
+from gym_jax.errors import ConfigError, StorageError
+
+PORTION = 100_000
+"""Rows written at once."""
+
+
+def panel_frame(panel: Panel) -> pd.DataFrame:
+    """Return a panel as rows of id, time, static columns and channels; steps without any value are left out."""
+    rows = np.flatnonzero(panel.mask.any(axis=1))
+    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    columns: dict[str, Any] = {
+        panel.id_name: np.array(panel.series, object)[series],
+        panel.time_name: panel.times(series, rows),
+    }
+    for place, name in enumerate(panel.static_names):
+        assert panel.static is not None
+        columns[name] = panel.static[series, place]
+    for place, name in enumerate(panel.category_names):
+        assert panel.categories is not None
+        columns[name] = panel.categories[series, place]
+    for place, name in enumerate(panel.channels):
+        columns[name] = np.where(panel.mask[rows, place], panel.values[rows, place], np.nan)
+    frame = pd.DataFrame(columns)
+    if panel.zone and panel.clock == "ns":
+        frame[panel.time_name] = frame[panel.time_name].dt.tz_localize("UTC")
+    return frame
+
+
+def _write_npz(frame: pd.DataFrame, path: Path) -> None:
+    arrays: dict[str, Any] = {}
+    for name in frame:
+        column = frame[name].dt.tz_localize(None) if isinstance(frame[name].dtype, pd.DatetimeTZDtype) else frame[name]
+        plain = column.to_numpy()
+        arrays[str(name)] = plain.astype(str) if plain.dtype == object else plain
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
+    plain = frame.astype(dict.fromkeys(frame.select_dtypes(["datetime", "datetimetz"]), str))
+    with path.open("w", encoding="utf-8") as file:
+        for begin in range(0, len(plain), PORTION):
+            rows = plain.iloc[begin : begin + PORTION].to_dict("records")
+            given = ({name: value for name, value in row.items() if value == value} for row in rows)  # NaN is left out
+            file.writelines(json.dumps(row, allow_nan=False) + "\n" for row in given)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False, compression="gzip" if path.suffix == ".gz" else None)
+
+
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+    ".pq": lambda frame, path: frame.to_parquet(path, index=False),
+    ".csv": _write_csv,
+    ".csv.gz": _write_csv,
+    ".feather": lambda frame, path: frame.to_feather(path),
+    ".arrow": lambda frame, path: frame.to_feather(path),
+    ".jsonl": _write_jsonl,
+    ".npz": _write_npz,
+}
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a frame in the format of the name's ending; whole or not at all. Raises ConfigError, StorageError."""
+    path = Path(path).expanduser().absolute()
+    suffix = next((ending for ending in sorted(WRITERS, key=len)[::-1] if path.name.lower().endswith(ending)), None)
+    if suffix is None:
+        raise ConfigError(
+            f"`{path.name}` is of no format that can be written", hint=f"choose from {', '.join(WRITERS)}"
+        )
+    temporary = path.with_name(f".{path.name}.tmp{suffix}")
+    try:
+        WRITERS[suffix](frame, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path} can not be written: {error.strerror or error}", hint="does its folder exist, with room?"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,25 @@
+"""Data judged as a training run would judge them, with every count; nothing is trained or written."""
+
+from typing import Any
+
+from gym_jax.config.schema import Config
+from gym_jax.errors import DataError
+from gym_jax.run.assemble import load_panel, places, prepare
+
+
+def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
+    """Return what was looked for with its counts, the windows of each part and the notes; and what a run would raise.
+
+    Every numeric column is judged as a target when none is named.
+    """
+    try:
+        panel = load_panel(config, every=True)
+    except DataError as error:
+        return {"findings": [finding._asdict() for finding in error.findings], "windows": {}, "notes": []}, error
+    document: dict[str, Any] = {"findings": [finding._asdict() for finding in panel.findings]}
+    try:
+        prepared = prepare(config, panel)
+    except DataError as error:
+        return {**document, "windows": {}, "notes": list(panel.notes)}, error
+    windows = {part: len(places(config, prepared, part)[0]) for part in ("train", "val", "test")}
+    return {**document, "windows": windows, "notes": list(prepared.channels.notes)}, None
