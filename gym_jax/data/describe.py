@@ -90,7 +90,8 @@ def autocorrelation(panel: Panel, lag: int) -> np.ndarray:
     """Return the correlation of the first target with itself `lag` rows before, per series; NaN where it has none."""
     values, seen = panel.values[:, 0], panel.mask[:, 0]
     owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
-    pairs = np.flatnonzero(seen[lag:] & seen[: len(seen) - lag] & (owner[lag:] == owner[: len(owner) - lag]))
+    rows = max(len(values) - lag, 0)
+    pairs = np.flatnonzero(seen[lag:] & seen[:rows] & (owner[lag:] == owner[:rows]))
     early, late, own = values[pairs], values[pairs + lag], owner[pairs]
     count = np.bincount(own, minlength=len(panel.series))
     safe = np.maximum(count, 1)
