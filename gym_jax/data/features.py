@@ -173,8 +173,10 @@ def _phase(times: np.ndarray, cycle: Cycle) -> np.ndarray:
     """Return the position of datetime64[ns] in their cycle, from 0 to 1; months and years have their real length."""
     if cycle in NANOSECONDS:
         return (times.astype(np.int64) + MONDAY) % NANOSECONDS[cycle] / NANOSECONDS[cycle]
-    begin = times.astype("datetime64[M]" if cycle == "month" else "datetime64[Y]")
-    first, last = (unit.astype("datetime64[ns]").astype(np.int64) for unit in (begin, begin + 1))
+    unit: Literal["M", "Y"] = "M" if cycle == "month" else "Y"
+    begin = times.astype(f"datetime64[{unit}]")
+    ends = (begin, begin + np.timedelta64(1, unit))
+    first, last = (end.astype("datetime64[ns]").astype(np.int64) for end in ends)
     return (times.astype(np.int64) - first) / (last - first)
 
 

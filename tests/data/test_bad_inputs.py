@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import ipc
 
 from gym_jax.config.compose import parse_overrides
 from gym_jax.data import read, read_frame
@@ -35,6 +36,15 @@ def parquet(frame, **options):
 def arrow(frame, **options):
     out = io.BytesIO()
     frame.to_feather(out, **options)
+    return out.getvalue()
+
+
+def pointing_astray():
+    """An Arrow file whose last word stands far behind the end of a dictionary of one."""
+    words = pa.DictionaryArray.from_arrays(pa.array([0, 0, 305_419_896], pa.int32()), ["a"], safe=False)
+    out, table = io.BytesIO(), pa.table({"id": words, "ds": DAYS, "cpu": [1, 2, 3]})
+    with ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
     return out.getvalue()
 
 
@@ -219,6 +229,11 @@ REFUSED = {
     "quotes that swallow rows": case(
         """ds,value,note\n2026-01-01,1,"x\n2026-01-02,2,y\n2026-01-03,3,"\n2026-01-04,4,z\n""",
         f"error: `cpu.csv` line 2: a quoted value holds line breaks and whole rows\n{QUOTE}",
+        target=["value"],
+    ),
+    "quotes that hide each other": case(
+        """ds,value,disk,note\n2026-01-01,1,5","x\n2026-01-02,2,6,y\n2026-01-03,3,7,"z"\n""",
+        f"error: `cpu.csv` line 2: a quoted value goes on behind its quote\n{QUOTE}",
         target=["value"],
     ),
     "text after a quote": case(
@@ -815,6 +830,13 @@ REFUSED = {
         f"error: column `id` of `cpu.parquet` holds `list<element: string>`, which is neither text nor a time\n{KINDS}",
         file="cpu.parquet",
     ),
+    "an Arrow file that points out of itself": case(
+        pointing_astray(),
+        "error: `cpu.feather` can not be read: Column 1: In chunk 0: Invalid: Dictionary indices "
+        "invalid: Invalid: Value at position 2 out of bounds: 305419896 (should be in [0, 0])\n"
+        f"{DAMAGED}",
+        file="cpu.feather",
+    ),
     "half an Arrow file": case(
         arrow(FRAME)[:300], f"error: `cpu.arrow` can not be read: Not an Arrow file\n{DAMAGED}", file="cpu.arrow"
     ),
@@ -951,6 +973,11 @@ REFUSED = {
         f"error: `cpu.ts` line 6: 2 values, @seriesLength says 3\n{CASE}",
         file="cpu.ts",
     ),
+    "fewer channels than said": case(
+        "@dimensions 2\n@classLabel false\n@data\n1,2\n",
+        f"error: `cpu.ts` line 4: 1 channels, @dimensions says 2\n{CASE}",
+        file="cpu.ts",
+    ),
     "channels of other lengths": case(
         "@classLabel false\n@data\n1,2,3:1,2\n",
         f"error: `cpu.ts` line 3: its channels have 3, 2 values\n{CASE}",
@@ -1021,10 +1048,15 @@ FRAMES = {
         ),
         "error: time column `ds` of the data frame mixes times with and without a zone\nhint: write every time alike",
     ),
+    "a null among words": (
+        lambda: FRAME.assign(ds=["2026-01-01", None, "2026-01-02"]),
+        "error: time column `ds` of the data frame is empty in 1 row, first in data row 2\n"
+        "hint: every row needs its time",
+    ),
     "a word that is null in a dictionary": (
         lambda: pa.table(
             {
-                "id": pa.DictionaryArray.from_arrays([0, 1], pa.array(["a", None])),
+                "id": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", None])),
                 "ds": ["2026-01-01", "2026-01-02"],
                 "cpu": [1, 2],
             }
@@ -1213,6 +1245,18 @@ def test_a_bad_file_is_refused_in_words(written, name):
     file, content, options, expected = REFUSED[name]
     path = written(file, content)
     assert refusal(lambda: read(path, **options)) == expected
+
+
+def test_a_file_that_may_not_be_read_is_refused(written, monkeypatch):
+    path = written("cpu.csv", LONG)
+
+    def refuse(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    assert refusal(lambda: read(path)) == (
+        "error: `cpu.csv` can not be read: [Errno 13] Permission denied\nhint: allow this user to read it"
+    )
 
 
 @pytest.mark.parametrize("name", FRAMES)

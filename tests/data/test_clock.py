@@ -139,6 +139,13 @@ def test_a_unit_in_the_name_is_weighed_against_the_numbers(name, says):
     assert read_times([SECOND, SECOND + 300], name).note == note
 
 
+def test_seconds_that_could_be_dates_of_another_century_are_seconds():
+    assert read_times([1_712_010_100, 1_712_010_101], "ds").stamps.tolist() == [
+        1_712_010_100 * 10**9,
+        1_712_010_101 * 10**9,
+    ]
+
+
 def test_numbers_since_1970_are_utc_when_a_zone_is_said():
     assert read_times([SECOND], "ds", Reading(time_zone="Europe/Vienna")).zone == "UTC"
 

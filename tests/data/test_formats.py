@@ -31,7 +31,7 @@ WIDE = [
     ("2026-01-01 00:00", 1, None),
     ("2026-01-01 01:00", None, 20),
     ("2026-01-01 02:00", 3, 30),
-    ("2026-01-01 04:00", 4, 50),
+    ("2026-01-01 04:00", None, 50),
 ]
 
 
@@ -54,10 +54,10 @@ def check_wide(panel):
     """Two series that begin and end where their values do."""
     assert panel.series == ("a", "b")
     assert (panel.channels, panel.targets, panel.id_name) == (("value",), 1, "unique_id")
-    assert panel.offsets.tolist() == [0, 5, 9]
+    assert panel.offsets.tolist() == [0, 3, 7]
     assert panel.first.tolist() == [MIDNIGHT, MIDNIGHT + HOUR]
-    assert panel.values.ravel().tolist() == [1, 0, 3, 0, 4, 20, 30, 0, 50]
-    assert panel.mask.ravel().astype(int).tolist() == [1, 0, 1, 0, 1, 1, 1, 0, 1]
+    assert panel.values.ravel().tolist() == [1, 0, 3, 20, 30, 0, 50]
+    assert panel.mask.ravel().astype(int).tolist() == [1, 0, 1, 1, 1, 0, 1]
 
 
 def long_frame():
@@ -184,7 +184,7 @@ TYPES = {
         [str(v) for v in values], pa.large_string()
     ).dictionary_encode(),
     "dictionary with a word twice": lambda values: pa.DictionaryArray.from_arrays(
-        list(range(len(values))), [str(v) for v in values]
+        pa.array(range(len(values)), pa.int32()), [str(v) for v in values]
     ),
     "large_string": lambda values: pa.array([str(v) for v in values], pa.large_string()),
     "string_view": lambda values: pa.array([str(v) for v in values], pa.string_view()),
@@ -286,6 +286,7 @@ DIALECTS = {
     "semicolons padded with tabs": b"ds;\tid;\tcpu\n2026-01-01;\ta;\t1.5\n2026-01-02;\ta;\t\n",
     "a comma in a name": b'ds,id,"cpu, of a core"\n2026-01-01,a,1.5\n2026-01-02,a,\n',
     "semicolons in a name": b'ds,id,"cpu;;;"\n2026-01-01,a,1.5\n2026-01-02,a,\n',
+    "semicolons in a name without quotes": b"ds,id,cpu;;;\n2026-01-01,a,1.5\n2026-01-02,a,\n",
     "quotes": b'"ds","id","cpu"\n"2026-01-01","a","1.5"\n"2026-01-02","a",""\n',
     "returns": b"ds,id,cpu\r2026-01-01,a,1.5\r2026-01-02,a,\r",
     "returns and feeds": b"ds,id,cpu\r\n2026-01-01,a,1.5\r\n2026-01-02,a,\r\n",
@@ -305,9 +306,8 @@ DIALECTS = {
 def test_text_tables_of_every_dialect(tmp_path, dialect, packed):
     path = tmp_path / ("cpu.csv.gz" if packed else "cpu.csv")
     path.write_bytes(gzip.compress(DIALECTS[dialect]) if packed else DIALECTS[dialect])
-    panel = read(
-        path, target=[{"a comma in a name": "cpu, of a core", "semicolons in a name": "cpu;;;"}.get(dialect, "cpu")]
-    )
+    names = {"a comma in a name": "cpu, of a core", "semicolons in a name": "cpu;;;"}
+    panel = read(path, target=names.get(dialect.removesuffix(" without quotes"), "cpu"))
     assert panel.series == ("a",)
     assert panel.values.ravel().tolist() == [1.5, 0]
     assert panel.mask.ravel().tolist() == [True, False]
@@ -345,6 +345,15 @@ def test_what_changes_after_the_first_block_of_a_text_table(tmp_path):
     assert len(panel.series) == 10
     assert panel.values[:59_991, 0].tolist() == list(range(59_991))
     assert panel.values[59_991:, 0].tolist() == [i + 0.5 for i in range(59_991, 60_000)]
+
+
+def test_line_breaks_in_quotes_wherever_a_block_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("gym_jax.data.formats.csv.LARGEST", 1 << 20)
+    with (tmp_path / "cpu.csv").open("w", newline="") as file:
+        file.write("t,cpu,note\n")
+        file.writelines(f'{i},{i}.5,"line {i}\nand, another"\n' for i in range(60_000))
+    panel = read(tmp_path / "cpu.csv", time="t", time_unit="step", target="cpu")
+    assert panel.values[:, 0].tolist() == [i + 0.5 for i in range(60_000)]
 
 
 def test_what_changes_after_the_first_block_of_json_lines(tmp_path):
@@ -400,6 +409,48 @@ def test_many_rows_are_the_rows_of_python(tmp_path, suffix):
     for i in range(3):
         own = slice(panel.offsets[i], panel.offsets[i + 1])
         np.testing.assert_array_equal(np.where(panel.mask[own, 0], panel.values[own, 0], np.nan), values[i::3])
+
+
+def test_arrays_of_every_kind(tmp_path):
+    np.savez(
+        tmp_path / "cpu.npz",
+        ds=np.array(["2026-01-01T00:00", "2026-01-01T00:05"], "datetime64[m]"),
+        id=np.array([b"a", b"a"]),
+        big=np.array([1, 2], ">i4"),
+        long=np.array([1.5, 2.5], np.longdouble),
+        half=np.array([1.5, 2.5], np.float16),
+        flag=np.array([True, False]),
+        pair=np.array([[1, 2], [3, 4]], ">f8"),
+    )
+    panel = read(tmp_path / "cpu.npz", every=True)
+    assert (panel.series, panel.first.tolist(), panel.step) == (("a",), [MIDNIGHT], 300 * 10**9)
+    assert panel.channels == ("big", "long", "half", "flag", "pair_0", "pair_1")
+    assert panel.values.tolist() == [[1, 1.5, 1.5, 1, 1, 2], [2, 2.5, 2.5, 0, 3, 4]]
+
+
+def test_periods_and_sparse_columns_of_pandas():
+    frame = pd.DataFrame({"ds": pd.period_range("2026-01-01", periods=3, freq="D"), "cpu": [0.0, 2.0, 0.0]})
+    panel = read_frame(frame.astype({"cpu": pd.SparseDtype(float, 0.0)}))
+    assert (panel.step, panel.values.ravel().tolist()) == (24 * HOUR, [0, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "series"),
+    [
+        ("host", ["a", "b", "a", "b"], ("a", "b")),
+        ("machine_id", ["7x", "7y", "7x", "7y"], ("7x", "7y")),
+        ("vm_id", [2, 1, 2, 1], ("2", "1")),
+        ("ID", [2, 1, 2, 1], ("2", "1")),
+        ("pod", [1, 2, 3, 4], ("series",)),
+    ],
+)
+def test_the_id_is_found_by_its_name_and_hosts_by_words(name, values, series):
+    times = (
+        ["2026-01-01", "2026-01-01", "2026-01-02", "2026-01-02"]
+        if len(series) > 1
+        else [f"2026-01-0{d}" for d in (1, 2, 3, 4)]
+    )
+    assert read_frame(pd.DataFrame({name: values, "ds": times, "cpu": 1.0}), target="cpu").series == series
 
 
 CASES = """#comment

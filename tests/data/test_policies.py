@@ -279,6 +279,12 @@ def test_the_capacity_of_something_else_is_none(usage, limit):
     assert count(read_frame(data, target=usage), "above_capacity") == []
 
 
+def test_a_capacity_has_none_itself():
+    data = frame([1.0, 5.0]).rename(columns={"cpu": "cpu_limit"})
+    assert count(read_frame(data, target="cpu_limit"), "above_capacity") == []
+    assert count(read_frame(data.assign(cpu_capacity=4.0), target="cpu_limit"), "above_capacity") == []
+
+
 def test_two_candidates_for_a_capacity_are_none():
     data = frame([1.0, 5.0], cpu_capacity=4.0, cpu_limit=3.0)
     assert count(read_frame(data, target="cpu"), "above_capacity") == []
@@ -365,6 +371,14 @@ def test_a_declared_step_stands_for_a_single_row():
     assert (panel.step, seen(panel)) == (HOUR, [1])
 
 
+def test_a_series_of_hardly_any_rows_is_said_aloud():
+    data = frame([1.0] * 3002, times=[*range(3000), 0, 2000], ids=["a"] * 3000 + ["b"] * 2)
+    assert read_frame(data).notes == (
+        "1 series have less than a row in 50 steps, such as `b`: 2 in 2,001",
+        "1,999 of 5,001 time slots are missing: masked",
+    )
+
+
 def mixed():
     """Series a each hour, series b every second."""
     return frame([1.0] * 12 + [2.0] * 6, times=[*range(12), *range(0, 12, 2)], ids=["a"] * 12 + ["b"] * 6)
@@ -384,9 +398,9 @@ def test_series_of_another_step_are_refused_or_read_on_a_declared_one():
 
 
 def test_rounding_keeps_the_phase_of_each_series():
-    times = [0, 1, 2, 3.2, *(hour + 0.25 for hour in range(4))]
+    times = [0.5, 1.5, 2.5, 3.25, *(hour + 0.25 for hour in range(4))]
     panel = read_frame(frame(range(8), times=times, ids=["a"] * 4 + ["b"] * 4), policy={"irregular": "round"})
-    assert panel.first.tolist() == [MIDNIGHT, MIDNIGHT + HOUR // 4]
+    assert panel.first.tolist() == [MIDNIGHT + HOUR // 2, MIDNIGHT + HOUR // 4]
     assert seen(panel) == list(range(8))
 
 

@@ -134,6 +134,7 @@ def test_steps_in_words(text, seconds):
         "inf",
         "NaT",
         "0.5ns",
+        "1.5ns",
         "1:30",
         "1e3s",
         "1" * 20 + "d",

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +40,8 @@ def open_jsonl(path: Path, reading: Reading) -> Table:
     return Table(kinds, load)
 
 
-class Counted:
-    """A stream of bytes that counts how often some words stand in it."""
-
-    closed = False
-
-    def __init__(self, stream: Any, words: Sequence[str]) -> None:
-        self.stream = stream
-        self.counts = {json.dumps(word).encode(): 0 for word in words}
-        self.tail = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, counted."""
-        data: bytes = self.stream.read(size)
-        for word in self.counts:
-            tail = self.tail[max(0, len(self.tail) - len(word) + 1) :]
-            self.counts[word] += (tail + data).count(word)
-        self.tail = (self.tail + data)[-1000:]
-        return data
-
-
 def _quickly(path: Path, wanted: Wanted, samples: dict[str, list[Any]]) -> Any | None:
-    """Read with Arrow; None when a row is of other types than the first ones, or may say a name twice."""
+    """Read with Arrow; None when a row is of other types than the first ones, or says a name twice."""
     import pyarrow as pa
     from pyarrow import json as pj
 
@@ -76,12 +55,10 @@ def _quickly(path: Path, wanted: Wanted, samples: dict[str, list[Any]]) -> Any |
     types = {name: type_of(name, kind) for name, kind in wanted.items()}
     options = pj.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="ignore")
     with pa.input_stream(str(path), compression="gzip" if _packed(path) else None) as stream:
-        counted = Counted(stream, list(wanted))
         try:
-            table = pj.read_json(counted, parse_options=options)
+            return pj.read_json(stream, parse_options=options)
         except pa.ArrowInvalid:
             return None
-    return table if max(counted.counts.values(), default=0) <= len(table) else None
 
 
 def _slowly(path: Path, wanted: Wanted, missing: set[str]) -> Any:
