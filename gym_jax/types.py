@@ -21,9 +21,11 @@ class Inputs(NamedTuple):
     mask: Bool[Array, "batch context channels"] | None = None
     """True where `past` was observed; None when all of it was."""
     future: Float[Array, "batch horizon known"] | None = None
-    """Covariates known ahead of time."""
+    """Covariates known ahead of time; the last channels of `past` are their past."""
     static: Float[Array, "batch features"] | None = None
+    """Numbers of a series as a whole, scaled; 0 where missing."""
     categories: Int[Array, "batch kinds"] | None = None
+    """The place of each word in its vocabulary, from 1; 0 is unseen or missing."""
     series: Int[Array, " batch"] | None = None
     """Position of the series in its panel."""
 
