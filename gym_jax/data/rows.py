@@ -216,13 +216,14 @@ def _wide(
                 code="data.blank",
             )
         notes.append(f"{some}: dropped")
-    parts = []
+    parts, tops = [], []
     for code in np.flatnonzero(seen.any(axis=0)):
         stamps = times.stamps[seen[:, code]]
         own = (times.stamps >= stamps.min()) & (times.stamps <= stamps.max())
-        limit = np.broadcast_to(limits.get(ids[code], np.nan), len(own))
-        parts.append((np.full(own.sum(), code), times.stamps[own], values[own, code], limit[own]))
-    codes, stamps, cells, tops = (np.concatenate(part) for part in zip(*parts, strict=True))
+        parts.append((np.full(own.sum(), code), times.stamps[own], values[own, code]))
+        if limits:
+            tops.append(np.broadcast_to(limits.get(ids[code], np.nan), len(own))[own])
+    codes, stamps, cells = (np.concatenate(part) for part in zip(*parts, strict=True))
     none = np.empty((len(ids), 0))
     usage = {"value": np.isin(np.array(ids, object), columns.usage)[codes]} if columns.usage else {}
     return Rows(
@@ -230,7 +231,7 @@ def _wide(
         ids,
         times._replace(stamps=stamps),
         cells[:, None],
-        {"value": tops} if limits else {},
+        {"value": np.concatenate(tops)} if limits else {},
         usage,
         none,
         none.astype(object),

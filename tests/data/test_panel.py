@@ -114,10 +114,9 @@ def test_notes_of_several_files_are_said_once_each(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text("ds;cpu\n1767225600;1,5\n1767225900;2\n")
     assert read(tmp_path).notes == (
-        "`a.csv` is separated by ';'",
+        "columns are separated by ';'",
         "numbers are read with a decimal comma",
         "time column `ds` read as s since 1970 (the only unit that gives dates of 1990-2100)",
-        "`b.csv` is separated by ';'",
     )
 
 

@@ -87,7 +87,7 @@ def find_dialect(path: Path, reading: Reading) -> Dialect:
     missing = frozenset({*MISSING, *reading.missing_words})
     cells = {name: [row[i] for row in body if len(row) > i and row[i] not in missing] for i, name in enumerate(names)}
     decimal = reading.decimal if reading.decimal != "auto" else _decimal(cells, separator, where)
-    notes = [] if separator == "," else [f"{where} is separated by {separator!r}"]
+    notes = [] if separator == "," else [f"columns are separated by {separator!r}"]
     notes += ["numbers are read with a decimal comma"] if decimal == "," else []
     kinds = {name: _kind(words, decimal) for name, words in cells.items()}
     longest = max(map(len, lines))
