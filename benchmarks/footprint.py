@@ -41,14 +41,18 @@ def peak(*command: str) -> tuple[float, float]:
 
 
 READ = """
-import resource, sys, time
+import re, sys, time
 import pandas, pyarrow.parquet, gym_jax.data
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def peak():  # of this process alone: ru_maxrss begins with what its parent had
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024 / 1e9
+
+base = peak()
 began = time.perf_counter()
 panel = gym_jax.data.read(sys.argv[1], target=sys.argv[2:])
 seconds = time.perf_counter() - began
 size = panel.values.nbytes + panel.mask.nbytes
-print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / 1e9, size / 1e9, len(panel.series))
+print(seconds, peak() - base, size / 1e9, len(panel.series))
 """
 
 
