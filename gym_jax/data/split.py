@@ -16,6 +16,7 @@ from gym_jax.types import Share
 
 Part = Literal["train", "val", "test"]
 SplitKind = Literal["share", "steps", "date", "series"]
+Empty = Literal["error", "keep"]
 Count = Annotated[int, Ge(0)]
 ROUNDING = 1e-9
 """Rows: 0.29 of 100 rows is 29, although the product of the floats is below it."""
@@ -85,7 +86,7 @@ class Split(NamedTuple):
     test: Span
 
 
-def split_panel(panel: Panel, splitting: Splitting) -> Split:
+def split_panel(panel: Panel, splitting: Splitting, *, empty: Empty = "error") -> Split:
     """Divide a panel as the settings say. Raises DataError on dates that are none or leave a part without rows."""
     own: dict[str, Any] = {name: getattr(splitting, name) for name in FIELDS[splitting.kind]}
     if splitting.kind == "share":
@@ -96,7 +97,7 @@ def split_panel(panel: Panel, splitting: Splitting) -> Split:
         return split_by_steps(panel, val=splitting.val_steps, test=splitting.test_steps, gap=splitting.gap)
     assert splitting.test_from is not None
     return split_by_date(
-        panel, val=splitting.val_from, test=splitting.test_from, until=splitting.until, gap=splitting.gap
+        panel, val=splitting.val_from, test=splitting.test_from, until=splitting.until, gap=splitting.gap, empty=empty
     )
 
 
@@ -125,10 +126,13 @@ def split_by_steps(panel: Panel, *, val: int = 0, test: int, gap: int = 0) -> Sp
     return Split(Span(begin, train_end), Span(val_begin, val_end), Span(test_begin, end))
 
 
-def split_by_date(panel: Panel, *, val: str | None = None, test: str, until: str | None = None, gap: int = 0) -> Split:
+def split_by_date(
+    panel: Panel, *, val: str | None = None, test: str, until: str | None = None, gap: int = 0, empty: Empty = "error"
+) -> Split:
     """Cut every series at the same times: `val` and `test` are the first times of their parts.
 
-    The `gap` rows before them are purged. Raises DataError on a time that is none, or that leaves a part without rows.
+    The `gap` rows before them are purged. Raises DataError on a time that is none, or that leaves a part without rows;
+    `empty="keep"` bears the latter: data that came after a run was trained lie behind all of its dates.
     """
     begin, end = panel.offsets[:-1], panel.offsets[1:]
 
@@ -143,7 +147,7 @@ def split_by_date(panel: Panel, *, val: str | None = None, test: str, until: str
     train_end = np.maximum(val_begin - gap, begin)
     split = Split(Span(begin, train_end), Span(val_begin, val_end), Span(np.minimum(test_begin, stop), stop))
     for part, text in (("train", val or test), ("val", val), ("test", test)):
-        if text is not None and not getattr(split, part).lengths.any():
+        if empty == "error" and text is not None and not getattr(split, part).lengths.any():
             last = panel.stamps(np.arange(len(begin)), end - 1)
             bounds = [str(np.datetime64(int(t), "ns"))[:19] if panel.clock == "ns" else t for t in _range(panel, last)]
             raise DataError(

@@ -55,9 +55,8 @@ def load_panel(config: Config, *, every: bool = False) -> Panel:
     if data.path is not None:
         return read(data.path, data, every=every)
     made, plain = data.synthetic, Reading()
-    if ignored := [item.name for item in fields(Reading) if getattr(data, item.name) != getattr(plain, item.name)]:
-        ignored = [name for name in ignored if name not in ("target", "time_zone", "policy")]
-    if ignored:
+    said = [item.name for item in fields(Reading) if getattr(data, item.name) != getattr(plain, item.name)]
+    if ignored := [name for name in said if name not in ("target", "time_zone", "policy")]:
         raise ConfigError(
             f"data.{ignored[0]} says how to read a file, but there is no data.path",
             hint="give the data, or leave it out: the generated panel has its own columns",
@@ -100,10 +99,10 @@ def prepare(config: Config, panel: Panel, saved: Fitted | None = None, known: Se
     task, data = config.task, config.data
     if saved is None:
         panel = refuse_short(panel, data.split, context=task.context, horizon=task.horizon, short=data.policy.short)
-    split = split_panel(panel, data.split)
+    split = split_panel(panel, data.split, empty="error" if saved is None else "keep")
     if saved is None:
-        fitted, channels = fit(panel, split.train, data, horizon=task.horizon)
         panel = _note_blank(panel, split)
+        fitted, channels = fit(panel, split.train, data, horizon=task.horizon)
     else:
         new = set(panel.series) - set(known)
         fitted = saved.for_series(panel.series, known, _fresh(config, panel, split) if new else None)

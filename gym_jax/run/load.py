@@ -77,6 +77,7 @@ def _same_columns(config: Config, facts: dict[str, Any], path: str | Path | None
         **changed,
         target=tuple(channels[: columns["targets"]]),
         past=tuple(channels[columns["targets"] : known]),
+        known=tuple(channels[known:]),
     )
 
 

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from small import small_config
 
+from gym_jax.data import generate_frame
 from gym_jax.errors import DataError
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.plan import describe, plan_run
 from gym_jax.run.predict import predict_run
 from gym_jax.run.train import train_run
 
@@ -129,3 +131,20 @@ def test_every_step_is_saved_with_the_run(tmp_path, steps):
     assert (forecast.groupby("unique_id").size() == 4).all()
     moved = predict_run(result.folder)
     pd.testing.assert_frame_equal(moved, forecast)
+
+
+def test_a_run_divided_by_date_forecasts_what_came_later(tmp_path):
+    dates = ["data.split.kind=date", "data.split.val_from=2026-01-06", "data.split.test_from=2026-01-07"]
+    run = train_run(small_config(tmp_path, "mlp", "train.epochs=1", *dates), folder=tmp_path / "run").folder
+    later = generate_frame(series=3, days=1)
+    later["ds"] += pd.Timedelta(days=40)
+    later.to_parquet(tmp_path / "later.parquet", index=False)
+    forecast = predict_run(run, data=tmp_path / "later.parquet")
+    assert np.isfinite(forecast.cpu_cores).all()
+    assert forecast.ds.min() == later.ds.max() + pd.Timedelta(minutes=5)
+
+
+def test_a_series_without_train_rows_is_noted_where_people_look(tmp_path):
+    config = small_config(tmp_path, "mlp", *STEPS["by series"])
+    notes = describe(plan_run(config))["notes"]
+    assert "2 series have no value in their train rows: scaled like all series together" in notes
