@@ -76,7 +76,7 @@ def _lay(
     report: Report,
     facts: dict[str, Any],
 ) -> Panel:
-    starts = np.concatenate([[0], np.flatnonzero(~rows.same) + 1])
+    starts = rows.starts
     counts = np.diff(np.append(starts, len(rows.times)))
     first, present = rows.times[starts], rows.codes[starts]
     position = (rows.times - np.repeat(first, counts)) // step

@@ -16,7 +16,7 @@ MIXED = 0.9
 
 
 class Sorted(NamedTuple):
-    """Rows by series and time; `starts` is the first row of each series that is there."""
+    """Rows by series and time."""
 
     codes: np.ndarray
     times: np.ndarray
@@ -26,6 +26,11 @@ class Sorted(NamedTuple):
     def same(self) -> np.ndarray:
         """Whether a row and the next are of one series."""
         return self.codes[1:] == self.codes[:-1]
+
+    @property
+    def starts(self) -> np.ndarray:
+        """The first row of each series that is there."""
+        return np.concatenate([[0], np.flatnonzero(~self.same) + 1])
 
     @property
     def gaps(self) -> np.ndarray:
@@ -143,7 +148,7 @@ def keep_step(
     declared: bool,
 ) -> Sorted:
     """Return rows whose times are all on the step of their series, counted from its first row."""
-    starts = np.concatenate([[0], np.flatnonzero(~rows.same) + 1])
+    starts = rows.starts
     first = np.repeat(rows.times[starts], np.diff(np.append(starts, len(rows.times))))
     off = (rows.times - first) % step != 0
     count, row = int(off.sum()), int(np.argmax(off))
