@@ -148,3 +148,11 @@ def test_a_series_without_train_rows_is_noted_where_people_look(tmp_path):
     config = small_config(tmp_path, "mlp", *STEPS["by series"])
     notes = describe(plan_run(config))["notes"]
     assert "2 series have no value in their train rows: scaled like all series together" in notes
+
+
+def test_a_known_column_that_was_dropped_stays_dropped_where_it_has_values(tmp_path):
+    frame = jobs_frame()
+    settings = ["data.known=[job,price]", "data.policy.blank=drop", "train.epochs=1"]
+    run = trained(tmp_path, "run", *settings, frame=frame.assign(price=np.nan)).folder
+    frame.assign(price=1.0).to_parquet(tmp_path / "priced.parquet", index=False)
+    pd.testing.assert_frame_equal(predict_run(run, data=tmp_path / "priced.parquet"), predict_run(run))
