@@ -1,13 +1,35 @@
-"""Losses: elementwise functions of prediction and target, never a mean. The step weighs and divides."""
+"""Losses: elementwise functions of prediction and target, never a mean. The step weighs and divides.
 
-from collections.abc import Callable
-from typing import Annotated
+A loss of `LOSSES` wants a prediction of the target's shape; one of `HEAD_LOSSES` wants one more axis, as long as
+`outputs_of` says. `point_of` turns any prediction into a point forecast.
+"""
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from itertools import pairwise
+from typing import Annotated, Any
+
+import jax
 import jax.numpy as jnp
-from annotated_types import Gt, Lt
-from jaxtyping import Array, Float
+from annotated_types import Gt, Lt, MinLen, Predicate
+from jaxtyping import Array, Float, Int
+
+from gym_jax.errors import ConfigError, did_you_mean
+from gym_jax.types import Share
 
 Elementwise = Float[Array, "*shape"]
+
+FLOOR = 1e-3
+"""Smallest deviation of a forecast, in scaled units: where a series stands still the likelihood has no upper bound."""
+
+
+def rising(levels: Sequence[float]) -> bool:
+    """Return whether each level is above the one before."""
+    return all(low < high for low, high in pairwise(levels))
+
+
+Levels = Annotated[tuple[Annotated[float, Gt(0), Lt(1)], ...], MinLen(1), Predicate(rising)]
 
 
 def mse(prediction: Elementwise, target: Elementwise) -> Elementwise:
@@ -27,6 +49,15 @@ def huber(prediction: Elementwise, target: Elementwise, *, delta: Annotated[floa
     return 0.5 * inside * inside + delta * (error - inside)
 
 
+def log_cosh(prediction: Elementwise, target: Elementwise) -> Elementwise:
+    """Return the logarithm of the hyperbolic cosine of the error: half its square near 0, linear far out."""
+    error = jnp.abs(prediction - target)
+    # Two forms of one function: the first overflows far out, the second cancels near zero.
+    near = jnp.log1p(2 * jnp.square(jnp.sinh(jnp.minimum(error, 1) / 2)))
+    far = error + jnp.log1p(jnp.exp(-2 * error)) - math.log(2)
+    return jnp.where(error < 1, near, far)
+
+
 def pinball(
     prediction: Elementwise, target: Elementwise, *, quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
 ) -> Elementwise:
@@ -35,4 +66,134 @@ def pinball(
     return jnp.maximum(quantile * error, (quantile - 1) * error)
 
 
-LOSSES: dict[str, Callable[..., Array]] = {"mse": mse, "mae": mae, "huber": huber, "pinball": pinball}
+def quantiles(
+    prediction: Float[Array, "*shape levels"], target: Elementwise, *, levels: Levels = (0.1, 0.5, 0.9)
+) -> Elementwise:
+    """Return the mean quantile loss over `levels`, one output each (Koenker and Bassett 1978).
+
+    Raises ValueError when the levels do not rise within (0, 1), or are not as many as the outputs.
+    """
+    if not levels or not rising((0, *levels, 1)):
+        raise ValueError(f"levels={levels} must rise strictly within (0, 1)")
+    _refuse_outputs(prediction, len(levels), "quantiles")
+    level, error = jnp.array(levels, prediction.dtype), target[..., None] - prediction
+    return jnp.maximum(level * error, (level - 1) * error).mean(-1)
+
+
+def gaussian(prediction: Float[Array, "*shape 2"], target: Elementwise) -> Elementwise:
+    """Return the negative log-likelihood of a normal distribution, in nats; `mean_and_deviation` says which one."""
+    mean, deviation = mean_and_deviation(prediction)
+    return 0.5 * jnp.square((target - mean) / deviation) + jnp.log(deviation) + 0.5 * math.log(2 * math.pi)
+
+
+def mean_and_deviation(prediction: Float[Array, "*shape 2"]) -> tuple[Elementwise, Elementwise]:
+    """Return mean and standard deviation of the forecast normal distribution, in the units of the prediction.
+
+    Both outputs are locations: the mean, and a second one as far above it as the deviation, which is the softplus of
+    the distance and at least `FLOOR`. So a model restores a normalised window by applying the same shift and scale to
+    both: the shift leaves the distance as it is, the scale stretches it as it stretches the mean.
+    """
+    _refuse_outputs(prediction, 2, "gaussian")
+    mean, above = prediction[..., 0], prediction[..., 1]
+    return mean, jax.nn.softplus(above - mean) + FLOOR
+
+
+def cross_entropy(
+    prediction: Float[Array, "*shape classes"], target: Int[Array, "*shape"], *, smoothing: Share = 0.0
+) -> Elementwise:
+    """Return the negative log-likelihood, in nats, of classes counted from 0, out of logits.
+
+    The share `smoothing` of the truth is spread over all classes (Szegedy et al. 2016). A target that is no class costs
+    NaN, so that it cannot pass for one.
+    """
+    classes = prediction.shape[-1]
+    likelihood = jax.nn.log_softmax(prediction)
+    known = jnp.where(target < 0, classes, target)[..., None]  # a negative index would count from the end
+    chosen = jnp.take_along_axis(likelihood, known, axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
+    return -(1 - smoothing) * chosen - smoothing * likelihood.mean(-1)
+
+
+def outputs_of(kind: str, settings: Mapping[str, Any], *, classes: int = 0) -> int:
+    """Return how many outputs the loss wants for each target; with 1 the prediction has the target's shape.
+
+    Raises ConfigError when the kind is unknown, or labels are asked for without `classes`.
+    """
+    _refuse_unknown(kind)
+    if kind == "cross_entropy" and classes < 2:
+        raise ConfigError(
+            f"loss `cross_entropy` needs two classes or more, there are {classes}",
+            hint="it is for labels; numbers are forecast with mae, quantiles or gaussian",
+            attempt="loss.kind=mae",
+        )
+    return {"quantiles": len(_levels(settings)), "gaussian": 2, "cross_entropy": classes}.get(kind, 1)
+
+
+def point_of(kind: str, settings: Mapping[str, Any]) -> Callable[[Array], Array]:
+    """Return the function from a prediction to a point forecast of the target's shape.
+
+    The prediction itself for `LOSSES`, the level nearest the median (the lower of two) for quantiles, the mean for a
+    normal distribution, the likeliest class for labels. Raises ConfigError when the kind is unknown.
+    """
+    _refuse_unknown(kind)
+    # Rounded, because 0.7 - 0.5 is less than 0.5 - 0.3 in binary.
+    distances = [round(abs(level - 0.5), 9) for level in _levels(settings)]
+    middle = distances.index(min(distances))
+    points: dict[str, Callable[[Array], Array]] = {
+        "quantiles": lambda prediction: _sorted(prediction)[..., middle],
+        "gaussian": lambda prediction: prediction[..., 0],
+        "cross_entropy": lambda prediction: prediction.argmax(-1),
+    }
+    return points.get(kind, lambda prediction: prediction)
+
+
+def quantiles_of(kind: str, settings: Mapping[str, Any]) -> tuple[tuple[float, ...], Callable[[Array], Array]]:
+    """Return levels and the function from a prediction to their quantiles along a last axis; no level for a point.
+
+    Those of `quantiles` are as trained; those of a normal distribution are at the same default levels.
+    """
+    levels = _levels(settings)
+    if kind == "quantiles":
+        return levels, _sorted
+    if kind == "gaussian":
+        away = jax.scipy.special.ndtri(jnp.array(levels))
+
+        def normal(prediction: Array) -> Array:
+            mean, deviation = mean_and_deviation(prediction)
+            return mean[..., None] + deviation[..., None] * away
+
+        return levels, normal
+    return (), lambda prediction: prediction[..., None][..., :0]
+
+
+def _sorted(prediction: Array) -> Array:
+    """Return quantiles in order: those that cross are exchanged (Chernozhukov et al. 2010, rearrangement)."""
+    return jnp.sort(prediction, axis=-1)
+
+
+def _levels(settings: Mapping[str, Any]) -> tuple[float, ...]:
+    return tuple(settings["levels"] if "levels" in settings else signature(quantiles).parameters["levels"].default)
+
+
+def _refuse_unknown(kind: str) -> None:
+    if kind not in LOSSES | HEAD_LOSSES:
+        raise ConfigError(f"unknown loss `{kind}`", hint=did_you_mean(kind, LOSSES | HEAD_LOSSES))
+
+
+def _refuse_outputs(prediction: Array, outputs: int, kind: str) -> None:
+    if prediction.shape[-1] != outputs:
+        raise ValueError(f"the loss {kind} wants {outputs} outputs, the prediction has shape {prediction.shape}")
+
+
+LOSSES: dict[str, Callable[..., Array]] = {
+    "mse": mse,
+    "mae": mae,
+    "huber": huber,
+    "log_cosh": log_cosh,
+    "pinball": pinball,
+}
+HEAD_LOSSES: dict[str, Callable[..., Array]] = {
+    "quantiles": quantiles,
+    "gaussian": gaussian,
+    "cross_entropy": cross_entropy,
+}
+"""Losses whose prediction has one more axis than the target."""
