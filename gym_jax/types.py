@@ -49,11 +49,11 @@ class TrainState(NamedTuple):
     collections: dict[str, PyTree]
     """Flax collections other than parameters (batch statistics ...); empty when the model has none."""
     ema: PyTree
-    """Averaged parameters; an empty tuple when unused."""
+    """Averaged parameters in float32, kept when training is given `ema`; an empty tuple when unused."""
 
     @property
     def variables(self) -> dict[str, PyTree]:
-        """The variables that `model.apply` takes."""
+        """The variables that `model.apply` takes, as trained; `train/average.py` has those for evaluation."""
         return {"params": self.params, **self.collections}
 
 

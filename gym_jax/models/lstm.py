@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from gym_jax.models.normalise import Normalise, normalise
+from gym_jax.models.normalise import Normalise, last_axes, normalise
+from gym_jax.models.precision import Dtype, make_product
 from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
 
@@ -35,6 +36,7 @@ class LSTMCell(nn.Module):
     """One step of an LSTM with fused kernels; the gates stand in PyTorch's order: input, forget, cell, output."""
 
     hidden: int
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, carry: Carry, x: Float[Array, "batch features"]) -> tuple[Carry, Float[Array, "batch hidden"]]:
@@ -43,7 +45,8 @@ class LSTMCell(nn.Module):
         kernel = self.param("input_kernel", gates(nn.initializers.glorot_uniform()), (x.shape[-1], wide))
         recurrent = self.param("recurrent_kernel", gates(nn.initializers.orthogonal()), (self.hidden, wide))
         bias = self.param("bias", forget_open, (wide,))
-        i, f, g, o = jnp.split(x @ kernel + h @ recurrent + bias, 4, axis=-1)
+        product = make_product(jnp.matmul, self.dtype)
+        i, f, g, o = jnp.split(product(x, kernel) + product(h, recurrent) + bias, 4, axis=-1)
         c = nn.sigmoid(f) * c + nn.sigmoid(i) * nn.tanh(g)
         h = nn.sigmoid(o) * nn.tanh(c)
         return (h, c), h
@@ -54,6 +57,7 @@ class LSTMLayer(nn.Module):
 
     hidden: int
     reverse: bool = False
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch time features"]) -> Float[Array, "batch time hidden"]:
@@ -66,7 +70,7 @@ class LSTMLayer(nn.Module):
             reverse=self.reverse,
         )
         zero = jnp.zeros((x.shape[0], self.hidden), x.dtype)
-        _, outputs = scan(self.hidden, name="cell")((zero, zero), x)
+        _, outputs = scan(self.hidden, self.dtype, name="cell")((zero, zero), x)
         return outputs
 
 
@@ -74,12 +78,15 @@ class LSTM(nn.Module):
     """Stacked LSTM over the window; the last hidden state feeds one linear head for all steps.
 
     Static numbers and embedded categories stand beside every step of the window; a decoder adds what follows from them
-    and the known future. `dropout` acts between layers, before the head and in the decoder.
+    and the known future. `dropout` acts between layers, before the head and in the decoder. With `outputs` above 1 a
+    value has as many answers, such as quantiles.
     """
 
     horizon: Positive
     targets: Positive = 1
     categories: tuple[int, ...] = ()
+    outputs: Positive = 1
+    dtype: Dtype = "float32"
     hidden: Positive = 64
     layers: Positive = 1
     bidirectional: bool = False
@@ -87,24 +94,24 @@ class LSTM(nn.Module):
     normalise: Normalise = "last"
 
     @nn.compact
-    def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
+    def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:
         x, level = normalise(inputs, self.normalise, self.targets)
-        side = Side(self.categories, name="side")(inputs)
+        side = Side(self.categories, self.dtype, name="side")(inputs)
         if side is not None:
             x = jnp.concatenate([x, jnp.repeat(side[:, None], x.shape[1], axis=1)], axis=-1)
         last = x
         for i in range(self.layers):
-            forward = LSTMLayer(self.hidden, name=f"layer_{i}")(x)
+            forward = LSTMLayer(self.hidden, dtype=self.dtype, name=f"layer_{i}")(x)
             last = forward[:, -1]
             if self.bidirectional:
-                backward = LSTMLayer(self.hidden, reverse=True, name=f"layer_{i}_reverse")(x)
+                backward = LSTMLayer(self.hidden, reverse=True, dtype=self.dtype, name=f"layer_{i}_reverse")(x)
                 last = jnp.concatenate([last, backward[:, 0]], axis=-1)
                 forward = jnp.concatenate([forward, backward], axis=-1)
             x = nn.Dropout(self.dropout, deterministic=not train)(forward) if i + 1 < self.layers else forward
         last = nn.Dropout(self.dropout, deterministic=not train)(last)
-        out = nn.Dense(self.horizon * self.targets, name="head")(last)
-        out = jnp.reshape(out, (-1, self.horizon, self.targets))
+        out = nn.Dense(self.horizon * self.targets * self.outputs, name="head")(last)
+        out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
         if side is not None or inputs.future is not None:
-            decoder = Decoder(self.horizon, self.targets, self.dropout, name="decoder")
+            decoder = Decoder(self.horizon, self.targets, self.dropout, self.outputs, self.dtype, name="decoder")
             out = out + decoder(last, inputs.future, side, train=train)
         return level.restore(out)

@@ -22,10 +22,21 @@ class Level(NamedTuple):
     shift: Float[Array, "batch 1 channels"]
     scale: Float[Array, "batch 1 channels"]
 
-    def restore(self, prediction: Float[Array, "batch horizon targets"]) -> Float[Array, "batch horizon targets"]:
-        """Put it back into a prediction of the first channels."""
-        targets = prediction.shape[-1]
-        return prediction * self.scale[..., :targets] + self.shift[..., :targets]
+    def restore(
+        self, prediction: Float[Array, "batch horizon targets *outputs"]
+    ) -> Float[Array, "batch horizon targets *outputs"]:
+        """Put it back into a prediction of the first channels: into each output of a value alike."""
+        targets, behind = prediction.shape[2], (1,) * (prediction.ndim - 3)
+
+        def of_targets(part: Array) -> Array:
+            return part[..., :targets].reshape(-1, 1, targets, *behind)
+
+        return prediction * of_targets(self.scale) + of_targets(self.shift)
+
+
+def last_axes(targets: int, outputs: int) -> tuple[int, ...]:
+    """Return the axes of a forecast behind the horizon: outputs have one when there are several."""
+    return (targets,) if outputs == 1 else (targets, outputs)
 
 
 def normalise(

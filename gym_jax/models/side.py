@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gym_jax.models.normalise import last_axes
+from gym_jax.models.precision import Dtype, make_dense, make_product
 from gym_jax.types import Inputs, Share
 
 WIDEST = 16
@@ -33,6 +35,7 @@ class Side(nn.Module):
     """
 
     categories: tuple[int, ...] = ()
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, inputs: Inputs) -> Float[Array, "batch features"] | None:
@@ -50,7 +53,7 @@ class Side(nn.Module):
                 table = self.param(f"category_{kind}", nn.initializers.normal(width**-0.5), (words, width))
                 # A product and no gather: a code out of range has no row, and gradients add up in a fixed order.
                 chosen = jax.nn.one_hot(codes[:, kind] - 1, words, dtype=table.dtype)
-                parts.append(jnp.dot(chosen, table, precision="highest"))
+                parts.append(make_product(jnp.dot, self.dtype)(chosen, table, precision="highest"))
         return jnp.concatenate(parts, axis=-1) if parts else None
 
 
@@ -64,6 +67,8 @@ class Decoder(nn.Module):
     horizon: int
     targets: int
     dropout: Share
+    outputs: int = 1
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(
@@ -73,14 +78,16 @@ class Decoder(nn.Module):
         side: Float[Array, "batch features"] | None,
         *,
         train: bool,
-    ) -> Float[Array, "batch horizon targets"]:
+    ) -> Float[Array, "batch horizon targets *outputs"]:
+        dense = make_dense(self.dtype)
         state = hidden if side is None else jnp.concatenate([hidden, side], axis=-1)
-        x = nn.Dense(WIDTH, use_bias=False, name="state")(state)[:, None]
+        x = dense(WIDTH, use_bias=False, name="state")(state)[:, None]
         x = x + self.param("bias", nn.initializers.zeros, (self.horizon, WIDTH))
         if future is not None:
-            x = x + nn.Dense(WIDTH, use_bias=False, name="future")(with_neighbours(future))
+            x = x + dense(WIDTH, use_bias=False, name="future")(with_neighbours(future))
         x = nn.Dropout(self.dropout, deterministic=not train)(nn.gelu(x))
-        return nn.Dense(self.targets, use_bias=False, name="out")(x)
+        out = nn.Dense(self.targets * self.outputs, use_bias=False, name="out")(x)
+        return out.reshape(*out.shape[:2], *last_axes(self.targets, self.outputs))
 
 
 def with_neighbours(future: Float[Array, "batch horizon known"]) -> Float[Array, "batch horizon wider"]:

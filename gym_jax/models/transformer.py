@@ -1,5 +1,6 @@
 """Pre-norm Transformer encoder over patches of the window."""
 
+import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -7,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
-from gym_jax.models.normalise import Normalise, known_channels, normalise
+from gym_jax.models.normalise import Normalise, known_channels, last_axes, normalise
+from gym_jax.models.precision import Dtype, make_dense, make_product
 from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
 
@@ -19,15 +21,19 @@ class Attention(nn.Module):
     """
 
     heads: int
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
         width = x.shape[-1]
-        qkv = nn.Dense(3 * width, use_bias=False, name="qkv")(x)
+        dense = make_dense(self.dtype)
+        qkv = dense(3 * width, use_bias=False, name="qkv")(x)
         q, k, v = jnp.split(qkv.reshape(*x.shape[:-1], self.heads, 3 * width // self.heads), 3, axis=-1)
-        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) * (width // self.heads) ** -0.5
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores), v)
-        return nn.Dense(width, name="out")(mixed.reshape(x.shape))
+        attend = make_product(functools.partial(jnp.einsum, "bqhd,bkhd->bhqk"), self.dtype)
+        mix = make_product(functools.partial(jnp.einsum, "bhqk,bkhd->bqhd"), self.dtype)
+        scores = attend(q, k) * (width // self.heads) ** -0.5
+        mixed = mix(nn.softmax(scores), v)
+        return dense(width, name="out")(mixed.reshape(x.shape))
 
 
 class Block(nn.Module):
@@ -36,13 +42,15 @@ class Block(nn.Module):
     heads: int
     feedforward: int
     dropout: float
+    dtype: Dtype = "float32"
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch tokens width"], *, train: bool) -> Float[Array, "batch tokens width"]:
         drop = nn.Dropout(self.dropout, deterministic=not train)
-        x = x + drop(Attention(self.heads, name="attention")(nn.LayerNorm(name="norm_attention")(x)))
-        y = nn.gelu(nn.Dense(self.feedforward, name="up")(nn.LayerNorm(name="norm_feedforward")(x)))
-        return x + drop(nn.Dense(x.shape[-1], name="down")(y))
+        dense = make_dense(self.dtype)
+        x = x + drop(Attention(self.heads, self.dtype, name="attention")(nn.LayerNorm(name="norm_attention")(x)))
+        y = nn.gelu(dense(self.feedforward, name="up")(nn.LayerNorm(name="norm_feedforward")(x)))
+        return x + drop(dense(x.shape[-1], name="down")(y))
 
 
 class Transformer(nn.Module):
@@ -50,12 +58,15 @@ class Transformer(nn.Module):
 
     `channels="separate"` forecasts each target channel out of its own past and the known channels with shared weights;
     `"mixed"` puts all channels into each token. Static numbers and embedded categories are added to every token, and a
-    decoder adds what follows from them and the known future. Raises ConfigError when `heads` does not divide `width`.
+    decoder adds what follows from them and the known future. With `outputs` above 1 a value has as many answers,
+    such as quantiles. Raises ConfigError when `heads` does not divide `width`.
     """
 
     horizon: Positive
     targets: Positive = 1
     categories: tuple[int, ...] = ()
+    outputs: Positive = 1
+    dtype: Dtype = "float32"
     width: Positive = 64
     heads: Positive = 4
     layers: Positive = 2
@@ -70,14 +81,15 @@ class Transformer(nn.Module):
             raise ConfigError(
                 f"model.heads={self.heads} does not divide model.width={self.width}",
                 hint="every head gets an equal share of the width",
-                attempt=f"model.width={max(1, round(self.width / self.heads)) * self.heads}",
+                attempt=f"gymjax train ... model.width={max(1, round(self.width / self.heads)) * self.heads}",
             )
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
+    def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:
         x, level = normalise(inputs, self.normalise, self.targets)
-        batch, future, side = x.shape[0], inputs.future, Side(self.categories, name="side")(inputs)
+        batch, future, side = x.shape[0], inputs.future, Side(self.categories, self.dtype, name="side")(inputs)
+        dense = make_dense(self.dtype)
         separate = self.channels == "separate"
         if separate:
             own = jnp.moveaxis(x[..., : self.targets], 2, 1).reshape(batch * self.targets, -1, 1)
@@ -86,18 +98,19 @@ class Transformer(nn.Module):
             x = jnp.concatenate([own, known], axis=-1)
         x = jnp.pad(x, ((0, 0), (-x.shape[1] % self.patch, 0), (0, 0)))
         x = x.reshape(x.shape[0], x.shape[1] // self.patch, -1)
-        x = nn.Dense(self.width, name="embed")(x)
+        x = dense(self.width, name="embed")(x)
         x = x + self.param("position", nn.initializers.normal(0.02), x.shape[1:])
         if side is not None:
-            x = x + nn.Dense(self.width, use_bias=False, name="embed_side")(side)[:, None]
+            x = x + dense(self.width, use_bias=False, name="embed_side")(side)[:, None]
         for i in range(self.layers):
-            x = Block(self.heads, self.feedforward, self.dropout, name=f"block_{i}")(x, train=train)
+            x = Block(self.heads, self.feedforward, self.dropout, self.dtype, name=f"block_{i}")(x, train=train)
         x = nn.LayerNorm(name="norm")(x).reshape(x.shape[0], -1)
-        outputs = 1 if separate else self.targets
-        out = nn.Dense(self.horizon * outputs, name="head")(x).reshape(-1, self.horizon, outputs)
+        targets = 1 if separate else self.targets
+        out = nn.Dense(self.horizon * targets * self.outputs, name="head")(x)
+        out = out.reshape(-1, self.horizon, *last_axes(targets, self.outputs))
         if side is not None or future is not None:
-            decoder = Decoder(self.horizon, outputs, self.dropout, name="decoder")
+            decoder = Decoder(self.horizon, targets, self.dropout, self.outputs, self.dtype, name="decoder")
             out = out + decoder(x, future, side, train=train)
         if separate:
-            out = jnp.moveaxis(out.reshape(batch, self.targets, self.horizon), 1, 2)
+            out = jnp.moveaxis(out.reshape(batch, self.targets, self.horizon, *out.shape[3:]), 1, 2)
         return level.restore(out)

@@ -1,5 +1,6 @@
 """The step: pure functions of state and batch; jit, scan, vmap and pmap are the caller's verbs."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,59 +10,108 @@ import optax
 from jax import lax
 from jaxtyping import Array, Key
 
+from gym_jax.train.average import at_least_float32, evaluation_variables, init_ema, update_ema, weights_of
 from gym_jax.types import Batch, EvalStep, Inputs, Loss, Mean, Metrics, Model, Step, TrainState
 
 
-def init_state(model: Model, tx: optax.GradientTransformation, key: Key[Array, ""], inputs: Inputs) -> TrainState:
-    """Return the state before the first step; `inputs` only lends its shapes. A model may have no parameters."""
+def init_state(
+    model: Model, tx: optax.GradientTransformation, key: Key[Array, ""], inputs: Inputs, *, ema: float | None = None
+) -> TrainState:
+    """Return the state before the first step; `inputs` only lends its shapes. A model may have no parameters.
+
+    `ema` is the decay that `make_train_step` is given; None keeps no running average.
+    """
     params_key, dropout_key, run_key = jax.random.split(key, 3)
     variables = dict(model.init({"params": params_key, "dropout": dropout_key}, inputs, train=False))
     params = variables.pop("params", {})
-    return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params), run_key, variables, ())
+    average = () if ema is None else init_ema(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params), run_key, variables, average)
 
 
 def make_train_step(
-    model: Model, loss: Loss, tx: optax.GradientTransformation, *, axis_name: str | None = None
+    model: Model,
+    loss: Loss,
+    tx: optax.GradientTransformation,
+    *,
+    axis_name: str | None = None,
+    accumulate: int = 1,
+    ema: float | None = None,
 ) -> Step:
     """Return `step(state, batch) -> (state, metrics)`, not compiled.
 
-    The loss is the weighted mean over the whole batch. With `axis_name` the batch is split over that mapped axis:
-    totals and counts are added over it, so that ragged shares weigh right, and each share draws its own dropout.
-    Collections other than parameters become the plain mean over the shares; a batch's padding rows, which repeat other
-    examples, count in them.
+    The loss is the weighted mean over the whole batch, in float32 whatever the model computes in. With `axis_name` the
+    batch is split over that mapped axis: totals and counts are added over it, so that ragged shares weigh right, and
+    each share draws its own dropout. Collections other than parameters become the plain mean over the shares; a batch's
+    padding rows, which repeat other examples, count in them.
+
+    `accumulate` goes through the batch in that many micro-batches, one after the other, and makes one optimiser step of
+    their gradients: the step on the whole batch with the memory of a part. Each draws its own dropout and hands its
+    collections to the next. A batch that does not divide is filled up with rows without weight.
+    `ema` is the decay, between 0 and 1, of a running average of the parameters, kept in `state.ema`.
+
+    Raises ValueError for settings out of range and, when traced, for a batch with fewer rows than micro-batches and
+    for a state that was begun with another choice about `ema`.
     """
+    if accumulate < 1:
+        raise ValueError(f"accumulate is the number of micro-batches of a step, at least 1; not {accumulate}")
+    if ema is not None and not 0 < ema < 1:
+        raise ValueError(f"ema is a decay between 0 and 1, such as 0.999; not {ema}")
 
     def add(tree: Any) -> Any:
         return tree if axis_name is None else lax.psum(tree, axis_name)
 
+    def gradients(params: Any, collections: Any, batch: Batch, key: Key[Array, ""], count: Array) -> Any:
+        def objective(params: Any) -> tuple[Array, tuple[Array, Any]]:
+            prediction, changed = model.apply(
+                {"params": params, **collections},
+                batch.inputs,
+                train=True,
+                rngs={"dropout": key},
+                mutable=list(collections),
+            )
+            total = _weighted(loss, prediction, batch)
+            return total / count, (total, changed)
+
+        (_, (total, changed)), grads = jax.value_and_grad(objective, has_aux=True)(params)
+        return grads, total, dict(changed)
+
+    def accumulated(params: Any, collections: Any, batch: Batch, key: Key[Array, ""], count: Array) -> Any:
+        def micro(carry: Any, part: Any) -> Any:
+            sums, collections = carry
+            index, rows = part
+            grads, total, collections = gradients(params, collections, rows, jax.random.fold_in(key, index), count)
+            return (optax.tree.add(sums, grads), collections), total
+
+        parts = jnp.arange(accumulate), _split(batch, accumulate)
+        (grads, collections), totals = lax.scan(micro, (optax.tree.zeros_like(params), collections), parts)
+        return grads, totals.sum(), collections
+
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        if (ema is None) == (weights_of(state) == "ema"):
+            raise ValueError(
+                "init_state and make_train_step must be given the same `ema`: a state keeps it or does not"
+            )
+        rows = len(batch.weights) * (1 if axis_name is None else lax.axis_size(axis_name))
+        if rows < accumulate:
+            raise ValueError(f"a batch of {rows} rows can not be split into {accumulate} micro-batches")
         key = jax.random.fold_in(state.key, state.step)
         if axis_name is not None:
             key = jax.random.fold_in(key, lax.axis_index(axis_name))
         count = add(batch.weights.sum())
-        safe = jnp.maximum(count, 1)
-
-        def objective(params: Any) -> tuple[Array, tuple[Array, Any]]:
-            prediction, changed = model.apply(
-                {"params": params, **state.collections},
-                batch.inputs,
-                train=True,
-                rngs={"dropout": key},
-                mutable=list(state.collections),
-            )
-            total = _weighted(loss, prediction, batch)
-            return total / safe, (total, changed)
-
-        (_, (total, changed)), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+        of_batch = gradients if accumulate == 1 else accumulated
+        grads, total, changed = of_batch(state.params, state.collections, batch, key, jnp.maximum(count, 1))
         grads, total = add((grads, total))
         if axis_name is not None:
             changed = jax.tree.map(_mean_over(axis_name), changed)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        done = state.step + 1
+        params = optax.apply_updates(state.params, updates)
         new = state._replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
+            step=done,
+            params=params,
             opt_state=opt_state,
-            collections=dict(changed),
+            collections=changed,
+            ema=() if ema is None else update_ema(state.ema, params, done, ema),
         )
         return new, {"loss": Mean(total, count), "grad_norm": Mean(optax.tree.norm(grads), jnp.ones(()))}
 
@@ -71,11 +121,14 @@ def make_train_step(
 def make_eval_step(
     model: Model, loss: Loss, metrics: Mapping[str, Loss] | None = None, *, axis_name: str | None = None
 ) -> EvalStep:
-    """Return `evaluate(state, batch) -> metrics`: the loss and elementwise `metrics` as totals and counts."""
+    """Return `evaluate(state, batch) -> metrics`: the loss and elementwise `metrics` as totals and counts.
+
+    Judged are the state's `evaluation_variables`: the averaged parameters where it has such.
+    """
     functions = {"loss": loss, **(metrics or {})}
 
     def evaluate(state: TrainState, batch: Batch) -> Metrics:
-        prediction = model.apply(state.variables, batch.inputs, train=False)
+        prediction = model.apply(evaluation_variables(state), batch.inputs, train=False)
         count = batch.weights.sum()
         totals = {name: Mean(_weighted(f, prediction, batch), count) for name, f in functions.items()}
         return totals if axis_name is None else lax.psum(totals, axis_name)
@@ -88,8 +141,28 @@ def _mean_over(axis_name: str) -> Callable[[Array], Array]:
     return lambda leaf: lax.pmean(leaf, axis_name) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
 
 
+def _split(batch: Batch, parts: int) -> Batch:
+    """Return micro-batches along a new first axis, filled up with rows that come round again and have no weight.
+
+    A part is every so-manieth row and not a run of rows: of a batch that lies spread over devices, each device then
+    holds an equal share of every part, and no row has to move.
+    """
+    missing = -len(batch.weights) % parts
+    if missing:
+        around = functools.partial(_longer, rows=missing, mode="wrap")
+        inputs, targets = jax.tree.map(around, (batch.inputs, batch.targets))
+        batch = Batch(inputs, targets, _longer(batch.weights, missing, "constant"))
+    size = len(batch.weights) // parts
+    return jax.tree.map(lambda leaf: leaf.reshape(size, parts, *leaf.shape[1:]).swapaxes(0, 1), batch)
+
+
+def _longer(leaf: Array, rows: int, mode: str) -> Array:
+    return jnp.pad(leaf, [(0, rows)] + [(0, 0)] * (leaf.ndim - 1), mode=mode)
+
+
 def _weighted(loss: Loss, prediction: Array, batch: Batch) -> Array:
     """Return the weighted sum of the elementwise loss; a value without weight may be anything, even NaN."""
+    prediction = jax.tree.map(lambda leaf: leaf.astype(at_least_float32(leaf)), prediction)
     errors = loss(prediction, jnp.where(batch.weights > 0, batch.targets, 0))
     if errors.shape != batch.weights.shape:
         raise ValueError(

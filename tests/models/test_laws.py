@@ -30,6 +30,9 @@ KINDS = sorted(MODELS)
 TRAINED = [kind for kind in KINDS if MODELS[kind].solve is None]
 BASELINES = sorted(set(KINDS) - set(TRAINED))
 DROPPING = [kind for kind in KINDS if "dropout" in MODELS[kind].fields]
+ANSWERING = [(kind, 1) for kind in KINDS] + [(kind, 3) for kind in TRAINED]
+"""Every kind with one output per value, and with several where it can."""
+each_answering = pytest.mark.parametrize(("kind", "outputs"), ANSWERING)
 NORMALISING = [kind for kind in KINDS if "normalise" in MODELS[kind].fields]
 
 
@@ -51,9 +54,10 @@ def make_mask(channels=2):
 
 
 @functools.cache
-def started(kind, *, normalise="last", targets=2, channels=2):
+def started(kind, outputs=1, *, normalise="last", targets=2, channels=2):
     """A model, its variables and its compiled forecast."""
-    model = build(kind, targets=targets, **({"normalise": normalise} if kind in NORMALISING else {}))
+    given = {"normalise": normalise} if kind in NORMALISING else {}
+    model = build(kind, targets=targets, **given, **({"outputs": outputs} if outputs > 1 else {}))
     variables = model.init(jax.random.key(0), Inputs(past=make_past(channels)))
     return model, variables, jax.jit(functools.partial(model.apply, train=False))
 
@@ -62,28 +66,28 @@ def close(got, expected, tolerance=FLOAT32):
     np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_answering
 @pytest.mark.parametrize(("targets", "channels"), [(1, 1), (2, 3)])
-def test_the_forecast_is_finite_and_has_a_value_per_row_step_and_target(kind, targets, channels):
+def test_the_forecast_is_finite_and_has_a_value_per_row_step_and_target(kind, outputs, targets, channels):
     inputs = Inputs(past=make_past(channels), mask=make_mask(channels))
-    _, variables, forecast = started(kind, targets=targets, channels=channels)
+    _, variables, forecast = started(kind, outputs, targets=targets, channels=channels)
     prediction = forecast(variables, inputs)
-    assert prediction.shape == (BATCH, HORIZON, targets)
+    assert prediction.shape == (BATCH, HORIZON, targets, 3)[: 3 + (outputs > 1)]
     assert prediction.dtype == jnp.float32
     assert jnp.isfinite(prediction).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_compiled_and_eager_agree(kind):
+@each_answering
+def test_compiled_and_eager_agree(kind, outputs):
     inputs = Inputs(past=make_past(), mask=make_mask())
-    model, variables, forecast = started(kind)
+    model, variables, forecast = started(kind, outputs)
     close(forecast(variables, inputs), model.apply(variables, inputs))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_row_depends_on_itself_only(kind):
+@each_answering
+def test_a_row_depends_on_itself_only(kind, outputs):
     inputs = Inputs(past=make_past(), mask=make_mask())
-    _, variables, forecast = started(kind)
+    _, variables, forecast = started(kind, outputs)
     before = forecast(variables, inputs)
     after = forecast(variables, inputs._replace(past=inputs.past.at[1].add(3), mask=inputs.mask.at[1, -1].set(False)))
     others = np.array([0, 2, 3])
@@ -134,19 +138,19 @@ def test_dropout_is_drawn_in_training_only(kind):
     assert (forecast(1, train=True) != forecast(2, train=True)).any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_answering
 @pytest.mark.parametrize("normalise", ["last", "standard"])
-def test_a_constant_added_to_the_past_is_added_to_the_forecast(kind, normalise):
+def test_a_constant_added_to_the_past_is_added_to_the_forecast(kind, outputs, normalise):
     inputs = Inputs(past=make_past())
-    _, variables, forecast = started(kind, normalise=normalise)
+    _, variables, forecast = started(kind, outputs, normalise=normalise)
     close(forecast(variables, inputs._replace(past=inputs.past + 16)), forecast(variables, inputs) + 16)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_standard_normalisation_scales_the_forecast_with_the_past(kind):
+@each_answering
+def test_standard_normalisation_scales_the_forecast_with_the_past(kind, outputs):
     """Large values, beside which the floor under the variance is nothing."""
     inputs = Inputs(past=make_past(size=64))
-    _, variables, forecast = started(kind, normalise="standard")
+    _, variables, forecast = started(kind, outputs, normalise="standard")
     close(forecast(variables, inputs._replace(past=inputs.past * 4)), forecast(variables, inputs) * 4)
 
 
@@ -162,15 +166,52 @@ def test_baselines_look_at_the_targets_alone(kind):
 
 
 @pytest.mark.parametrize("kind", TRAINED)
-def test_a_few_hundred_steps_overfit_one_batch(kind):
+@pytest.mark.parametrize(("dtype", "outputs"), [("float32", 1), ("bfloat16", 1), ("bfloat16", 3)])
+def test_a_few_hundred_steps_overfit_one_batch(kind, dtype, outputs):
+    """Several outputs learn different things: the target, and one more and one less."""
     targets = jnp.asarray(np.random.default_rng(3).normal(size=(8, HORIZON, 1)), jnp.float32)
     batch = Batch(Inputs(past=make_past(rows=8)), targets, jnp.ones_like(targets))
-    model, tx = build(kind, dropout=0.0), optax.adam(1e-2)
+
+    def loss(prediction, target):
+        if outputs == 1:
+            return mse(prediction, target)
+        return mse(prediction, target[..., None] + jnp.array([0, 1, -1])).mean(-1)
+
+    model, tx = build(kind, dropout=0.0, dtype=dtype, outputs=outputs), optax.adam(1e-2)
     state = init_state(model, tx, jax.random.key(0), batch.inputs)
-    step = make_train_step(model, mse, tx)
+    step = make_train_step(model, loss, tx)
     _, metrics = jax.jit(lambda state: lax.scan(lambda state, _: step(state, batch), state, length=300))(state)
     losses = metrics["loss"].value
     assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_one_output_has_the_parameters_of_old_and_several_widen_the_head_alone(kind):
+    shapes = [
+        jax.eval_shape(build(kind, outputs=outputs).init, jax.random.key(0), Inputs(past=make_past()))["params"]
+        for outputs in (1, 3)
+    ]
+    one, three = ({**jax.tree.map(jnp.shape, tree)} for tree in shapes)
+    (wide,), head = one["head"]["bias"], three.pop("head")
+    assert one["head"] == {"bias": (wide,), "kernel": (one["head"]["kernel"][0], wide)}
+    assert wide == HORIZON
+    assert head == {"bias": (3 * wide,), "kernel": (one.pop("head")["kernel"][0], 3 * wide)}
+    assert one == three
+
+
+@pytest.mark.parametrize("case", [(kind, {}) for kind in TRAINED] + [("transformer", {"channels": "separate"})])
+def test_outputs_stand_behind_their_step_and_target(case):
+    """A forecast of biases alone: each unit of the head has its place; separate channels share their units."""
+    kind, mode = case
+    inputs, targets = Inputs(past=make_past()), 2
+    model = build(kind, targets=targets, outputs=3, normalise="last", **mode)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
+    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
+    own = 1 if mode else targets
+    params["head"]["bias"] = jnp.arange(HORIZON * own * 3, dtype=jnp.float32)
+    expected = np.broadcast_to(np.arange(HORIZON * own * 3).reshape(HORIZON, own, 3), (HORIZON, targets, 3))
+    last = np.asarray(inputs.past)[:, -1, :targets]
+    np.testing.assert_array_equal(model.apply({"params": params}, inputs), expected + last[:, None, :, None])
 
 
 class Normed(nn.Module):

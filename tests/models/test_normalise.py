@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from tolerances import FLOAT32
 
-from gym_jax.models.normalise import FLOOR, last_seen, normalise
+from gym_jax.models.normalise import FLOOR, Level, last_seen, normalise
 from gym_jax.types import Inputs
 
 PAST = jnp.array([[[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]], [[4.0, 0.0], [8.0, 0.0], [0.0, 0.0]]])
@@ -52,6 +52,14 @@ def test_restore_gives_back_what_was_taken_out(kind, mask):
     np.testing.assert_allclose(restored, PAST[seen], rtol=0, atol=FLOAT32 * PAST.max())
     first_channel = np.asarray(level.restore(past[..., :1]))[..., 0][seen[..., 0]]
     np.testing.assert_allclose(first_channel, PAST[..., 0][seen[..., 0]], rtol=0, atol=FLOAT32 * PAST.max())
+
+
+def test_every_output_of_a_value_gets_the_level_and_the_scale_of_its_target():
+    level = Level(shift=jnp.array([[[100.0, 200, 300]]]), scale=jnp.array([[[1.0, 10, 100]]]))
+    prediction = jnp.array([[[[1.0, 2, 3], [4, 5, 6]], [[7, 8, 9], [0, 0, 0]]]])
+    expected = [[[[101, 102, 103], [240, 250, 260]], [[107, 108, 109], [200, 200, 200]]]]
+    np.testing.assert_array_equal(level.restore(prediction), expected)
+    np.testing.assert_array_equal(level.restore(prediction[..., 1]), np.array(expected)[..., 1])
 
 
 @pytest.mark.parametrize("kind", ["none", "last", "standard"])

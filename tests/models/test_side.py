@@ -44,15 +44,15 @@ def make_inputs():
 
 
 @functools.cache
-def compiled(case, normalise="last"):
-    return jax.jit(build(case, normalise=normalise).apply)
+def compiled(case, normalise="last", outputs=1):
+    return jax.jit(build(case, normalise=normalise, outputs=outputs).apply)
 
 
 @functools.cache
-def started(case):
+def started(case, outputs=1):
     """A model, its variables and its compiled forecast."""
-    model = build(case)
-    return model, jax.jit(model.init)(jax.random.key(0), make_inputs()), compiled(case)
+    model = build(case, outputs=outputs)
+    return model, jax.jit(model.init)(jax.random.key(0), make_inputs()), compiled(case, outputs=outputs)
 
 
 def close(got, expected, tolerance=FLOAT32):
@@ -126,12 +126,13 @@ def test_the_task_gives_the_categories_and_no_user_sets_them(kind):
 
 
 @each_case
+@pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("part", ["static", "future", "categories"])
-def test_every_value_of_a_row_depends_on_its_own_side_information_only(case, part):
+def test_every_value_of_a_row_depends_on_its_own_side_information_only(case, part, outputs):
     inputs = make_inputs()
-    _, variables, forecast = started(case)
+    _, variables, forecast = started(case, outputs)
     before = forecast(variables, inputs)
-    assert before.shape == (BATCH, HORIZON, TARGETS)
+    assert before.shape == (BATCH, HORIZON, TARGETS, outputs)[: 3 + (outputs > 1)]
     assert jnp.isfinite(before).all()
     changed = getattr(inputs, part).at[0].add(2 if part != "categories" else 1)
     after = forecast(variables, inputs._replace(**{part: changed}))
@@ -288,13 +289,13 @@ def test_a_step_sees_the_known_future_of_its_neighbours():
     np.testing.assert_array_equal(with_neighbours(future)[0], expected)
 
 
-@pytest.mark.parametrize("absent", ["none", "future", "side"])
-def test_the_decoder_is_one_layer_per_step_in_float64(absent):
+@pytest.mark.parametrize(("absent", "outputs"), [("none", 1), ("future", 1), ("side", 1), ("none", 3)])
+def test_the_decoder_is_one_layer_per_step_in_float64(absent, outputs):
     generator = np.random.default_rng(1)
     hidden, future, side = (generator.normal(size=shape) for shape in ((3, 6), (3, HORIZON, 2), (3, 4)))
     future, side = None if absent == "future" else future, None if absent == "side" else side
     arguments = [None if part is None else jnp.asarray(part, jnp.float32) for part in (hidden, future, side)]
-    decoder = Decoder(HORIZON, TARGETS, 0.5)
+    decoder = Decoder(HORIZON, TARGETS, 0.5, outputs)
     variables = decoder.init(jax.random.key(0), *arguments, train=False)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
     params["bias"] = generator.normal(size=params["bias"].shape)
@@ -308,7 +309,8 @@ def test_the_decoder_is_one_layer_per_step_in_float64(absent):
                     units[:, step] += future[:, other] @ kernel
     gelu = 0.5 * units * (1 + np.tanh(np.sqrt(2 / np.pi) * (units + 0.044715 * units**3)))
     got = decoder.apply({"params": params}, *arguments, train=False)
-    close(got, gelu @ params["out"]["kernel"])
+    assert got.shape == (3, HORIZON, TARGETS, outputs)[: 3 + (outputs > 1)]
+    close(got, (gelu @ params["out"]["kernel"]).reshape(got.shape))
 
     dropped = [decoder.apply(variables, *arguments, train=True, rngs={"dropout": jax.random.key(i)}) for i in (1, 2)]
     assert (dropped[0] != dropped[1]).all()

@@ -20,7 +20,7 @@ def close(got, expected):
 def test_heads_that_do_not_divide_the_width_are_refused_before_anything_is_built():
     with pytest.raises(ConfigError, match=r"model\.heads=4 does not divide model\.width=30") as caught:
         Transformer(horizon=2, width=30, heads=4)
-    assert caught.value.attempt == "model.width=32"
+    assert caught.value.attempt == "gymjax train ... model.width=32"
 
 
 def test_attention_is_softmax_of_scaled_products_in_float64():
@@ -66,9 +66,10 @@ def test_a_window_that_patches_do_not_divide_is_padded_in_front():
     )
 
 
-def test_separate_channels_share_weights_and_see_only_their_own_past_and_the_side_information():
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_separate_channels_share_weights_and_see_only_their_own_past_and_the_side_information(outputs):
     """The channels: two targets, one of the past only, one known ahead."""
-    model = Transformer(horizon=4, targets=2, patch=4, channels="separate", **SMALL)
+    model = Transformer(horizon=4, targets=2, patch=4, channels="separate", outputs=outputs, **SMALL)
     past = jnp.concatenate([PAST, PAST[..., :1] ** 2], axis=2)
     inputs = Inputs(past=past, static=jnp.arange(6.0).reshape(3, 2), future=jnp.ones((3, 4, 1)))
     variables = model.init(jax.random.key(0), inputs)
@@ -76,10 +77,10 @@ def test_separate_channels_share_weights_and_see_only_their_own_past_and_the_sid
     both = forecast(variables, inputs)
 
     swapped = forecast(variables, inputs._replace(past=past[..., jnp.array([1, 0, 2, 3])]))
-    close(swapped, both[..., ::-1])
+    close(swapped, both[:, :, ::-1])
     other = forecast(variables, inputs._replace(past=past.at[:, 0, 1:3].add(1)))
-    np.testing.assert_array_equal(other[..., 0], both[..., 0])
-    assert (other[..., 1] != both[..., 1]).all()
+    np.testing.assert_array_equal(other[:, :, 0], both[:, :, 0])
+    assert (other[:, :, 1] != both[:, :, 1]).all()
     known = forecast(variables, inputs._replace(past=past.at[:, 0, 3].add(1)))
     assert (known != both).all()
     static = forecast(variables, inputs._replace(static=inputs.static.at[1].add(1)))

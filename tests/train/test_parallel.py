@@ -18,18 +18,19 @@ from gym_jax.train.parallel import PLACEMENTS, make_epoch, make_evaluation, make
 from gym_jax.train.step import init_state, make_eval_step, make_train_step
 
 
-def trained(model, placement, batch_size, chunk=3):
-    """Return the parameters after two epochs, the losses of the last chunk, and an evaluation."""
+def trained(model, placement, batch_size, chunk=3, accumulate=1, ema=None):
+    """Return the parameters after two epochs and their average, the losses of the last chunk, and an evaluation."""
     layout = make_layout(placement, None if placement == "one" else 4)
     tx, examples = sgd(), layout.replicate(small_windows())
-    state = init_state(model, tx, jax.random.key(0), examples.take(jnp.arange(2)).inputs)
-    epoch = make_epoch(functools.partial(make_train_step, model, losses.huber, tx), layout)
+    state = init_state(model, tx, jax.random.key(0), examples.take(jnp.arange(2)).inputs, ema=ema)
+    step_for = functools.partial(make_train_step, model, losses.huber, tx, accumulate=accumulate, ema=ema)
+    epoch = make_epoch(step_for, layout)
     order = functools.partial(shuffled, 0, count=len(examples), batch_size=batch_size)
     *_, progress = train(epoch, layout.replicate(state), examples, order, epochs=2, chunk=chunk)
     evaluation = make_evaluation(functools.partial(make_eval_step, model, losses.mae), layout)
     scores = evaluation(progress.state, examples, sequential(len(examples), batch_size))
     assert progress.position == Position(2, 0)
-    return jax.device_get((progress.state.params, progress.metrics, scores))
+    return jax.device_get(((progress.state.params, progress.state.ema), progress.metrics, scores))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -42,6 +43,25 @@ def test_placements_agree(kind, batch_size):
         chex.assert_trees_all_close(other[0], one[0], atol=PLACEMENT, rtol=0)
         chex.assert_trees_all_close(other[1:], one[1:], rtol=1e-5)
         np.testing.assert_array_equal(other[1]["loss"].count, one[1]["loss"].count)
+
+
+MICRO = {
+    "full": ("mlp", 16, 2),
+    "fewer rows than devices": ("mlp", 16, 8),
+    "ragged": ("lstm", 15, 3),
+    "indivisible": ("mlp", 13, 4),
+}
+
+
+@pytest.mark.parametrize(("kind", "batch_size", "accumulate"), MICRO.values(), ids=MICRO)
+def test_placements_agree_in_micro_batches_with_an_average(kind, batch_size, accumulate):
+    model = without_dropout(MODELS[kind])
+    whole = trained(model, "one", batch_size, ema=0.9)
+    for placement in PLACEMENTS:
+        other = trained(model, placement, batch_size, accumulate=accumulate, ema=0.9)
+        chex.assert_trees_all_close(other[0], whole[0], atol=PLACEMENT, rtol=0)
+        chex.assert_trees_all_close(other[1:], whole[1:], rtol=1e-5)
+        np.testing.assert_array_equal(other[1]["loss"].count, whole[1]["loss"].count)
 
 
 @pytest.mark.parametrize("kind", MODELS)
