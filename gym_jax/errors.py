@@ -1,8 +1,10 @@
 """What can go wrong, with its exit code. Every error says what, why and what to type next."""
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="GymJaxError")
 
 
 class GymJaxError(Exception):
@@ -13,6 +15,8 @@ class GymJaxError(Exception):
 
     exit_code = 1
     code = "run.failed"
+    problems: tuple["GymJaxError", ...] = ()
+    """The single problems, when this is several at once."""
 
     def __init__(
         self, message: str, *, hint: str | None = None, attempt: str | None = None, code: str | None = None
@@ -45,8 +49,6 @@ class DataError(GymJaxError):
     """The data are missing, unreadable or not what the configuration says (exit 3)."""
 
     exit_code, code = 3, "data.invalid"
-    problems: tuple["DataError", ...] = ()
-    """The single problems, when this is several at once."""
     findings: tuple[Any, ...] = ()
     """What had been counted when the data were refused."""
 
@@ -120,11 +122,33 @@ EXIT_CODES = {
 }
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the word a user most likely meant, if any is near."""
+def gathered(problems: Sequence[E], *, code: str) -> E:
+    """Return the only problem as it is, or several as one of their kind that says all, named `code`."""
+    if len(problems) == 1:
+        return problems[0]
+    hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+    error = type(problems[0])(
+        "; ".join(dict.fromkeys(problem.message for problem in problems)),
+        hint="; ".join(hints) or None,
+        attempt=_together([problem.attempt for problem in problems if problem.attempt]),
+        code=code,
+    )
+    error.problems = tuple(problems)
+    return error
+
+
+def _together(attempts: list[str]) -> str | None:
+    """Return one command with all options, or the first of commands that can not be one."""
+    begin = "gymjax train ..."
+    options = [attempt.removeprefix(begin).strip() for attempt in attempts if attempt.startswith(begin)]
+    return " ".join([begin, *dict.fromkeys(options)]) if options else next(iter(attempts), None)
+
+
+def nearest(word: str, words: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """Return the word a user most likely meant, if any is as near as `likeness` (1: the same)."""
     words = list(words)
     lowered = {known.lower(): known for known in words}
-    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=likeness)
     return lowered[found[0]] if found else None
 
 

@@ -1,23 +1,31 @@
 """Hydra's part: compose a YAML file with its defaults list, and read the override grammar. No sweeps, no `_target_`."""
 
+import re
+import shlex
 import threading
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import hydra
+import yaml
 from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.singleton import Singleton
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
-from gym_jax.errors import ConfigError, did_you_mean
+from gym_jax.config.text import SHAPE, check_text, unreadable
+from gym_jax.errors import ConfigError, did_you_mean, nearest
 
+GRAMMAR = "an override is key=value without blanks around; quote what the shell would eat"
 _LOCK = threading.Lock()
+LENT = ("GlobalHydra", "VersionBase")
+"""Hydra's process-wide objects that composing changes."""
 
 
 class Override(NamedTuple):
@@ -40,74 +48,149 @@ def shipped_names() -> list[str]:
 
 
 def find_config(name: str) -> Path:
-    """Return the file that `--config FILE|NAME` names: a file first, then a shipped one. Raises ConfigError."""
-    for path in (Path(name).expanduser(), shipped() / f"{name}.yaml"):
+    """Return the file that `--config` names: a file, the one of a run folder, a shipped one. Raises ConfigError."""
+    place = Path(name).expanduser()
+    for path in (place, place / "config.yaml", shipped() / f"{name}.yaml"):
         if path.is_file() and path.suffix == ".yaml":
             return path.absolute()
+    if place.is_file():
+        other = place.suffix in ("", ".yml", ".json")
+        raise ConfigError(
+            f"no configuration `{name}`",
+            hint="its name must end in .yaml" if other else "it must end in .yaml; data are given with --data",
+            attempt=shlex.join(["mv", name, str(Path(name).with_suffix(".yaml"))]) if other else None,
+            code="config.not_found",
+        )
+    beside = {
+        word: str(path.with_suffix(".yaml"))
+        for path in (Path(name).with_name(file.name) for file in place.parent.glob("*.yaml") if name and file.is_file())
+        for word in (str(path), str(path.with_suffix("")))
+    }
+    close = beside.get(nearest(name, beside, likeness=0.75) or "")
+    meant = f"did you mean `{close}`?" if close else f"of the shipped ones, {did_you_mean(name, shipped_names())}"
     raise ConfigError(
         f"no configuration `{name}`",
-        hint="its name must end in .yaml"
-        if Path(name).expanduser().is_file()
-        else f"no such file; of the shipped ones, {did_you_mean(name, shipped_names())}",
-        attempt="gymjax train --config cpu_allocation",
+        hint=f"no such file; {meant}",
+        attempt=f"gymjax train --config {shlex.quote(close or nearest(name, shipped_names()) or 'cpu_allocation')}",
         code="config.not_found",
     )
 
 
-def compose_file(path: Path) -> dict[str, Any]:
-    """Return a YAML file composed with its defaults list; shipped groups can be used from anywhere."""
+def find_group(section: str, name: str, folders: Sequence[Path] = ()) -> Path | None:
+    """Return the file `section/name.yaml` in one of the folders or among the shipped ones, None when there is none."""
+    if Path(name).name != name:
+        return None
+    places = (folder / section / f"{name}.yaml" for folder in (*folders, shipped()))
+    return next((place for place in places if place.is_file()), None)
+
+
+def compose_file(path: Path, name: str | None = None) -> dict[str, Any]:
+    """Return a YAML file composed with its defaults list; shipped groups can be used from anywhere.
+
+    Raises ConfigError that calls the file `name`.
+    """
+    name = name or str(path)
+    check_text(path, name)
     try:
         with _hydra(path.parent):
             place = str(shipped()).replace("\\", "\\\\").replace("'", "\\'")
             tree = compose(path.stem, overrides=[f"hydra.searchpath=['file://{place}']"])
-        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"`{path}`: {_reason(error)}", hint="the file can not be composed") from error
-    except Exception as error:  # YAML errors are of several packages
-        raise ConfigError(f"`{path}` is no YAML: {_reason(error)}", hint="check the line that it names") from error
-    if not isinstance(tree, DictConfig) or not isinstance(plain, dict):
-        raise ConfigError(f"`{path}` holds no mapping", hint="a configuration is `section: {key: value}`")
-    return {str(key): value for key, value in plain.items()}
+        plain = OmegaConf.to_container(tree, resolve=True)
+    except yaml.YAMLError as error:  # of a file in its defaults list
+        raise unreadable(name, error) from error
+    except Exception as error:  # of Hydra, OmegaConf, ANTLR, or a recursion without end
+        raise _not_composed(path, name, error) from error
+    return _named(plain)
 
 
-def parse_overrides(overrides: Sequence[str]) -> list[Override]:
-    """Return overrides in Hydra's grammar: `key=value`, `+key=value`, `++key=value`, `~key`."""
-    parsed = []
-    for text in overrides:
+def parse_override(text: str) -> Override:
+    """Return an override in Hydra's grammar: `key=value`, `+key=value`, `++key=value`, `~key`. Raises ConfigError."""
+
+    def error(message: str, hint: str, attempt: str | None = None) -> ConfigError:
+        return ConfigError(f"override `{text}` {message}", hint=hint, attempt=attempt, code="config.override")
+
+    try:
+        found = OverridesParser.create().parse_override(text)
+    except HydraException as problem:
+        raise error(f"can not be read: {_reason(problem)}", GRAMMAR, _quoted(text)) from problem
+    if found.is_sweep_override():
+        raise error("names several values", "one run takes one value of each; a list stands in brackets: [1,2]")
+    if found.package:
+        raise error("names a package", "write key=value")
+    if found.is_delete() and "=" in text:
+        raise error("has a value", f"did you mean `{text.partition('=')[0]}`, which brings the default back?")
+    path = tuple(str(found.key_or_group).replace("/", ".").split("."))
+    return Override(path, None if found.is_delete() else _named(found.value()), found.is_delete(), text)
+
+
+def parse_value(text: str) -> Any:
+    """Return a value in Hydra's grammar, such as 3e-4 or [cpu, memory]; text that is none in it stays as it is."""
+    try:
+        found = OverridesParser.create().parse_override(f"value={text}")
+    except HydraException:
+        return text
+    return text if found.is_sweep_override() else _named(found.value())
+
+
+def _quoted(text: str) -> str:
+    """Return the command with the override as it can be read: without blanks around, or its words in quotes."""
+    key, _, value = (part.strip() for part in text.partition("="))
+    listed = value.startswith("[") and value.endswith("]")
+    words = ",".join(f'"{word.strip()}"' for word in value[1:-1].split(","))
+    for typed in (f"{key}={value}", f"{key}=[{words}]" if listed else f'{key}="{value}"'):
         try:
-            found = OverridesParser.create().parse_override(text)
-        except HydraException as error:
-            raise ConfigError(
-                f"override `{text}` can not be read: {_reason(error)}",
-                hint="an override is key=value; quote what the shell would eat",
-                attempt="gymjax train 'model.hidden=128' 'optim.lr=3e-4'",
-                code="config.override",
-            ) from error
-        if found.is_sweep_override():
-            raise ConfigError(
-                f"override `{text}` names several values",
-                hint="one run takes one value of each",
-                code="config.override",
-            )
-        if found.package:
-            raise ConfigError(f"override `{text}` names a package", hint="write key=value", code="config.override")
-        path = tuple(str(found.key_or_group).replace("/", ".").split("."))
-        parsed.append(Override(path, None if found.is_delete() else found.value(), found.is_delete(), text))
-    return parsed
+            if value and (listed or value[0] not in "[{"):
+                OverridesParser.create().parse_override(typed)
+                return f"gymjax train ... {shlex.quote(typed)}"
+        except HydraException:
+            continue
+    return "gymjax train 'model.hidden=128' 'optim.lr=3e-4'"
+
+
+def _named(value: Any) -> Any:
+    """Return plain data with words for keys: `1: x` and `on: x` are keys like others."""
+    if isinstance(value, Mapping):
+        return {str(key).lower() if isinstance(key, bool) else str(key): _named(item) for key, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list) else value
 
 
 @contextmanager
 def _hydra(folder: Path) -> Iterator[None]:
-    """Lend Hydra's process-wide singleton and give it back: notebooks and hosts that use Hydra keep theirs."""
+    """Take the place of Hydra's process-wide objects for a while: notebooks and hosts that use Hydra keep theirs."""
     old = {"version_base": "1.3"} if tuple(map(int, hydra.__version__.split(".")[:2])) < (1, 4) else {}
-    with _LOCK:
-        slot = GlobalHydra.instance()
-        before, slot.hydra = slot.hydra, None
+    objects = Singleton._instances
+    with _LOCK, warnings.catch_warnings():
+        # a defaults list without `_self_`: the file's own settings win, as everyone expects
+        warnings.filterwarnings("ignore", "In .*: Defaults list is missing `_self_`", UserWarning)
+        kept = {kind: objects.pop(kind) for kind in list(objects) if kind.__name__ in LENT}
         try:
             with initialize_config_dir(str(folder), **old):
                 yield
         finally:
-            slot.hydra = before
+            for kind in [kind for kind in objects if kind.__name__ in LENT]:
+                del objects[kind]
+            objects.update(kept)
+
+
+def _not_composed(path: Path, name: str, error: Exception) -> ConfigError:
+    """Return what Hydra or OmegaConf says about a file, in the user's words."""
+    key = getattr(error, "full_key", None)
+    place = f"`{name}`: `{key}`" if key else f"`{name}`"
+    if isinstance(error, RecursionError):
+        return ConfigError(f"{place} leads back to itself", hint="look at its defaults list and its ${...}")
+    if isinstance(error, MissingConfigException) and (missing := error.missing_cfg_file):
+        group = Path(missing).parent
+        files = [file for folder in (path.parent, shipped()) for file in sorted((folder / group).glob("*.yaml"))]
+        known = {str(group / file.stem) for file in files if file != path}
+        return ConfigError(
+            f"`{name}`: its defaults list names `{missing}`, which is not there",
+            hint=did_you_mean(missing, known) if known else f"no such file: {missing}.yaml",
+        )
+    if isinstance(error, InterpolationResolutionError) or "${" in _reason(error):
+        return ConfigError(
+            f"{place}: {_reason(error)}", hint="${section.key} is a key of the same file, ${oc.env:NAME} a variable"
+        )
+    return ConfigError(f"{place}: {_reason(error)}", hint=f"it can not be composed; {SHAPE}")
 
 
 def _reason(error: BaseException) -> str:
@@ -116,4 +199,6 @@ def _reason(error: BaseException) -> str:
     lines = str(error or "").strip().splitlines()
     if lines in ([], ["None"]):
         return "it is not in Hydra's grammar"
-    return " ".join(line.strip() for line in lines[:3])
+    if odd := re.match(r"LexerNoViableAltException\('(.*)'\)", lines[0]):  # the scanner's own word for it
+        return f"`{odd[1]}` can not stand there in Hydra's grammar"
+    return lines[0].strip()

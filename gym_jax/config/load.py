@@ -1,61 +1,95 @@
-"""From files and overrides to one judged configuration: Hydra composes, Pydantic judges, all errors at once."""
+"""From files, environment, options and overrides to one judged configuration that knows where each value is from."""
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from gym_jax.config.compose import Override, compose_file, find_config, find_group, parse_override, parse_value
+from gym_jax.config.judge import judge, origin_of
+from gym_jax.config.keys import all_keys, sections
+from gym_jax.config.migrate import migrate
+from gym_jax.config.schema import CHOICES, Config
+from gym_jax.config.variables import read_variables
+from gym_jax.errors import ConfigError, nearest
 
-from gym_jax.config.compose import Override, compose_file, find_config, parse_overrides, shipped
-from gym_jax.config.schema import CHOICES, Config, Data
-from gym_jax.errors import ConfigError, did_you_mean, nearest
+TYPED = "the command line"
 
-LISTS = ("usage", *(item.name for item in dataclasses.fields(Data) if item.default == ()))
-"""Settings of the data that hold a list."""
+
+class Sourced(NamedTuple):
+    """A value and where it is from."""
+
+    value: Any
+    origin: str
+
+
+class Loaded(NamedTuple):
+    """A configuration and where its values come from."""
+
+    config: Config
+    origins: dict[tuple[str, ...], str]
+
+    def origin(self, key: str) -> str:
+        """Return where the value of a dotted key comes from: a file, a variable, the command line or `default`."""
+        return origin_of(self.origins, key.split(".")) or "default"
 
 
 def load_config(
-    files: Sequence[str | Path] = (), overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None
+    files: Sequence[str | Path] = (),
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """Return the configuration: defaults < files in order < options (dotted key to value) < overrides in order.
+    """Return the configuration: defaults < files in order < `environ` < options < overrides in order; see `load`."""
+    return load(files, overrides, options, environ).config
 
-    A file is a path or a shipped name. `model=mlp` chooses a kind, as `model.kind=mlp` does. A relative `data.path`
-    is taken from the working directory. Raises ConfigError that names every wrong key and value.
+
+def load(
+    files: Sequence[str | Path] = (),
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Return the configuration with the origin of each value.
+
+    A file is a path or a shipped name; `options` maps dotted keys to values; `environ` holds GYMJAX_SECTION_KEY
+    variables, such as `os.environ`; None reads none. `model=mlp` chooses a kind, as `model.kind=mlp` does, or a file
+    `model/mlp.yaml` beside a given file or among the shipped ones. Relative paths are taken from the working directory.
+    Raises ConfigError that names every wrong key and value.
     """
     tree: dict[str, Any] = {}
-    origins: dict[tuple[str, ...], str] = {}
-    given = [Override(tuple(key.split(".")), value, False, key) for key, value in (options or {}).items()]
-    for name in files:
-        path = find_config(str(name))
-        content = compose_file(path)
-        _note(origins, content, str(name))
-        tree = merge(tree, content)
-    for override in (*given, *parse_overrides(overrides)):
-        tree = _apply(tree, override)
-        origins[override.path] = "the command line"
-    config = judge(tree, origins)
-    if config.data.path is None:
-        return config
-    absolute = os.path.abspath(os.path.expanduser(config.data.path))
-    return config.model_copy(update={"data": dataclasses.replace(config.data, path=absolute)})
-
-
-def judge(tree: Mapping[str, Any], origins: Mapping[tuple[str, ...], str] | None = None) -> Config:
-    """Return the configuration of a plain tree. Raises ConfigError that names every wrong key and value."""
-    try:
-        return Config.model_validate(_plain(tree))
-    except ValidationError as error:
-        found = list({_explain(problem, tree, origins or {}): None for problem in error.errors()})
-    messages = [message for message, _ in found]
-    hints = [hint for _, hint in found if hint]
-    raise ConfigError(
-        "; ".join(messages),
-        hint="; ".join(dict.fromkeys(hints)) or None,
-        attempt="gymjax models show lstm" if "`model." in "".join(messages) else "gymjax train --dry-run",
-        code="config.unknown_key" if messages[0].startswith("unknown key") else "config.invalid",
-    )
+    problems: list[ConfigError] = []
+    folders: list[Path] = []
+    for name in map(str, files):
+        try:
+            path = find_config(name)
+            content = migrate(compose_file(path, name), f" (from `{name}`)")
+        except ConfigError as error:
+            problems.append(error)
+            continue
+        folders.insert(0, path.parent)
+        tree = _with_kinds(merge(tree, _sourced(content, f"`{name}`")))
+    variables, wrong = read_variables(environ or {})
+    problems += wrong
+    environment = [
+        (Override(tuple(key.split(".")), parse_value(text), False, name), f"${name}") for name, key, text in variables
+    ]
+    tree = _with_kinds(_laid(tree, environment, folders, problems))
+    typed = [(Override(tuple(key.split(".")), value, False, key), TYPED) for key, value in (options or {}).items()]
+    for text in overrides:
+        try:
+            typed.append((read_override(text), TYPED))
+        except ConfigError as error:
+            problems.append(error)
+    tree = _laid(tree, typed, folders, problems)
+    for place, value in list(_leaves(tree)):
+        if value.value == "???" and value.origin != TYPED:
+            key = ".".join(place)
+            problems.append(ConfigError(f"`{key}` (from {value.origin}) is left open", hint=f"give it: {key}=VALUE"))
+            tree = _without(tree, place)
+    origins = {place: value.origin for place, value in _leaves(tree)}
+    return Loaded(_absolute(judge(_plain(tree), origins, problems)), origins)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,125 +98,157 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         old = out.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
-            fresh = "kind" in value and value["kind"] != old.get("kind", value["kind"])
+            fresh = "kind" in value and "kind" in old and _plain(value["kind"]) != _plain(old["kind"])
             out[key] = dict(value) if fresh else merge(old, value)
         else:
             out[key] = value
     return out
 
 
-def _apply(tree: dict[str, Any], override: Override) -> dict[str, Any]:
+def _laid(
+    tree: Mapping[str, Any],
+    given: Iterable[tuple[Override, str]],
+    folders: Sequence[Path],
+    problems: list[ConfigError],
+) -> dict[str, Any]:
+    """Return the tree with overrides on top, which are one layer: `model.heads=2 model=transformer` in either order."""
+    layer: dict[str, Any] = {}
+    for override, origin in given:
+        try:
+            if override.delete:
+                _check_known(tree, layer, override)
+                tree, layer = _without(tree, override.path), _without(layer, override.path)
+            else:
+                layer = merge(layer, _content(override, origin, folders))
+        except ConfigError as error:
+            problems.append(error)
+    return merge(tree, layer)
+
+
+def _content(override: Override, origin: str, folders: Sequence[Path]) -> dict[str, Any]:
+    """Return what an override stands for: `model=mlp` names a kind, or a file of the group `model`."""
     path, value = override.path, override.value
-    if override.delete:
-        return _without(tree, path)
     if len(path) == 1 and isinstance(value, str) and path[0] in Config.model_fields:
-        group = shipped() / path[0] / f"{value}.yaml"
-        if group.is_file():
-            content = compose_file(group)
-            return merge(tree, {path[0]: content.get(path[0], content)})
-        if path[0] in CHOICES:
-            return merge(tree, {path[0]: {"kind": value}})
+        section, name = path[0], f"{path[0]}/{value}.yaml"
+        if (group := find_group(section, value, folders)) is not None:
+            content = compose_file(group, name)
+            return _with_kinds(_sourced({section: content.get(section, content)}, f"`{name}`"))
+        if section in CHOICES:
+            return _sourced({section: {"kind": value}}, origin)
     for part in reversed(path):
         value = {part: value}
-    return merge(tree, value)
+    return _sourced(value, origin)
+
+
+def _sourced(tree: Mapping[str, Any], origin: str, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the tree with each value beside its origin; a section that holds nothing says nothing."""
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        place = (*path, key)
+        if isinstance(value, Mapping) and (value or place in sections()):
+            out[key] = _sourced(value, origin, place)
+        elif value is not None or place not in sections() or origin == TYPED:
+            out[key] = Sourced(value, origin)
+    return out
+
+
+def _plain(tree: Any) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: _plain(value) for key, value in tree.items()}
+    return tree.value if isinstance(tree, Sourced) else tree
+
+
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Sourced]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*path, key))
+        elif isinstance(value, Sourced):
+            yield (*path, key), value
+
+
+def _with_kinds(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tree with the kind that a section means when it names none, so that another kind starts anew."""
+    return {
+        key: {"kind": Config.model_fields[key].default.kind, **value}
+        if key in CHOICES and isinstance(value, Mapping)
+        else value
+        for key, value in tree.items()
+    }
+
+
+def read_override(text: str) -> Override:
+    """Return an override. Raises ConfigError that says what was meant by a word that is none."""
+    key, equals, _ = text.partition("=")
+    if key and (equals or key.startswith("~")):
+        return parse_override(text)
+    kinds = [f"{section}={text}" for section, names in CHOICES.items() if text in names]
+    close = nearest(text, [*all_keys(), *Config.model_fields], likeness=0.75)
+    if text.endswith(".yaml"):
+        meant = f"did you mean `--config {text}`?"
+    elif kinds:
+        meant = f"did you mean `{kinds[0]}`?"
+    elif close:
+        meant = f"did you mean `{close}=...`?"
+    elif "." in text:
+        meant = f"did you mean `--data {text}`?"
+    else:
+        meant = "settings are key=value; data are given with --data FILE"
+    raise ConfigError(
+        f"`{text}` is no setting: it has no {'value' if key else 'key'}",
+        hint=meant,
+        attempt="gymjax config show",
+        code="config.override",
+    )
+
+
+def _check_known(tree: Mapping[str, Any], layer: Mapping[str, Any], override: Override) -> None:
+    """Raise ConfigError when `~key` names nothing: neither a setting nor what a file holds."""
+    key = ".".join(override.path)
+    names = [*all_keys(), *map(".".join, sections())]
+    if key not in names and not _there(tree, override.path) and not _there(layer, override.path):
+        close = nearest(key, names)
+        raise ConfigError(
+            f"`~{key}` takes away what is not there",
+            hint=f"did you mean `~{close}`?" if close else "it names no setting",
+            attempt="gymjax config show",
+            code="config.override",
+        )
 
 
 def _without(tree: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """Return the tree without a key: `~model.hidden` is the default again."""
     head, *rest = path
-    if head not in tree:
+    if not _there(tree, path):
         return dict(tree)
-    if rest and isinstance(tree[head], Mapping):
+    if rest:
         return {**tree, head: _without(tree[head], rest)}
-    return {key: value for key, value in tree.items() if key != head}
+    return {name: value for name, value in tree.items() if name != head}
 
 
-def _note(origins: dict[tuple[str, ...], str], tree: Mapping[str, Any], name: str, path: tuple[str, ...] = ()) -> None:
-    for key, value in tree.items():
-        origins[(*path, key)] = f"`{name}`"
-        if isinstance(value, Mapping):
-            _note(origins, value, name, (*path, key))
-
-
-def _plain(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Let one word stand for a list of one: `data.target=cpu`."""
-    data = tree.get("data")
-    if not isinstance(data, Mapping):
-        return dict(tree)
-    single = {key: [data[key]] for key in LISTS if isinstance(data.get(key), str | int)}
-    return {**tree, "data": {**data, **single}}
-
-
-def _explain(problem: Any, tree: Mapping[str, Any], origins: Mapping[tuple[str, ...], str]) -> tuple[str, str]:
-    """Return what is wrong, in the user's words, and a hint."""
-    where = [str(part) for part in problem["loc"]]
-    kind = None
-    if len(where) > 1 and where[0] in CHOICES and where[1] in CHOICES[where[0]]:
-        kind = where.pop(1)  # pydantic names the chosen kind in the path
-    path = tuple(where)
-    key = ".".join(path)
-    source = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "")
-    origin = f" (from {source})" if source else ""
-    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = known_keys(path[:-1], kind)
-        close = nearest(path[-1], known)
-        prefix = ".".join(path[:-1])
-        full = [f"{prefix}.{name}" if prefix else name for name in known]
-        elsewhere = [k for k in all_keys() if k.split(".")[-1] == path[-1]]
-        if key in elsewhere:
-            owners = [kind for kind in CHOICES[path[0]] if path[-1] in known_keys(path[:1], kind)]
-            return f"unknown key `{key}`{origin}", f"it belongs to {path[0]}={' or '.join(owners)}, this is {kind}"
-        if not close and elsewhere:
-            return f"unknown key `{key}`{origin}", f"did you mean `{elsewhere[0]}`?"
-        return f"unknown key `{key}`{origin}", did_you_mean(key, full)
-    if problem["type"] == "union_tag_invalid":
-        section, got = path[0], str(_value(tree, (*path, "kind")))
-        return f"`{section}.kind={got}`{origin} is not known", did_you_mean(got, CHOICES[section])
-    if problem["type"] == "literal_error":
-        allowed = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"`{key}={problem['input']}`{origin} is not known", did_you_mean(str(problem["input"]), allowed)
-    if path == ("data",) and isinstance(problem["input"], str):
-        return f"`data={problem['input']}`{origin} is no section", f"did you mean `data.path={problem['input']}`?"
-    text = problem["msg"].removeprefix("Value error, ")
-    return f"`{key}={problem['input']!r}`{origin}: {text[:1].lower()}{text[1:]}", ""
-
-
-def _value(tree: Any, path: Sequence[str]) -> Any:
+def _there(tree: Any, path: Sequence[str]) -> bool:
     for part in path:
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
 
 
-def known_keys(path: Sequence[str], kind: str | None = None) -> list[str]:
-    """Return the keys a section takes; of a section that chooses, those of `kind` (None: of its default)."""
-    model: Any = Config
-    for part in path:
-        if part in CHOICES:
-            field = model.model_fields[part]
-            schemas = {schema.model_fields["kind"].default: schema for schema in field.annotation.__args__}
-            model = schemas[kind or field.default.kind]
-        else:
-            model = _fields(model)[part]
-    return list(_fields(model))
+def _absolute(config: Config) -> Config:
+    """Return the configuration with its paths absolute: it means the same wherever it is read again."""
 
+    def whole(path: str | None) -> str | None:
+        return None if path is None else os.path.abspath(os.path.expanduser(path))
 
-def _fields(model: Any) -> dict[str, Any]:
-    """Return the settings of a section with their types; a setting that is no section has none."""
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return {name: field.annotation for name, field in model.model_fields.items()}
-    if not dataclasses.is_dataclass(model):
-        return {}
-    hints = get_type_hints(model)
-    return {item.name: hints[item.name] for item in dataclasses.fields(model)}
+    def of_run(path: str) -> str | None:
+        """A run may be named as it is called below the folder of the runs."""
+        there = os.path.join(config.run.root, path)
+        return whole(there if not os.path.isdir(os.path.expanduser(path)) and os.path.isdir(there) else path)
 
-
-def all_keys() -> list[str]:
-    """Return every dotted key there is, of every kind."""
-    out: list[str] = []
-    for section in Config.model_fields:
-        for kind in CHOICES.get(section, (None,)):
-            keys = known_keys([section], kind)
-            out += [f"{section}.{key}" for key in keys] or [section]
-            out += [
-                f"{section}.{key}.{sub}" for key in keys if section not in CHOICES for sub in known_keys([section, key])
-            ]
-    return list(dict.fromkeys(out))
+    update: dict[str, Any] = {}
+    if config.data.path is not None:
+        update["data"] = dataclasses.replace(config.data, path=whole(config.data.path))
+    if config.train.init_from is not None:
+        update["train"] = config.train.model_copy(update={"init_from": of_run(config.train.init_from)})
+    if config.run.parent is not None:
+        update["run"] = config.run.model_copy(update={"parent": of_run(config.run.parent)})
+    return config.model_copy(update=update)

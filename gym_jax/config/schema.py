@@ -1,23 +1,26 @@
 """The whole configuration: frozen, typed, no unknown keys. Every default lives here or where it is used."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field, model_validator
 
 from gym_jax.config.derive import FORBID, choice
+from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.data.preprocess import Preprocessing
 from gym_jax.data.reading import Reading
 from gym_jax.data.split import Splitting
-from gym_jax.losses import LOSSES
+from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.models.registry import MODELS
-from gym_jax.optim import OPTIMISERS, SCHEDULES, Rate
+from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, Rate
 from gym_jax.types import Placement, Positive
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Amount = Annotated[float, Gt(0)]
+ComputeDtype = Literal["float32", "bfloat16"]
+Text = Annotated[str, Field(min_length=1)]
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -31,16 +34,20 @@ class SyntheticData(Section):
     """The panel that stands in when no data are given."""
 
     series: Annotated[int, Gt(0), Le(100_000)] = 16
+    """Machines."""
     days: Annotated[float, Ge(0.1), Le(3660)] = 14.0
+    """Days of each, in steps of five minutes."""
     seed: Seed = 0
+    """Of the whole panel."""
     gaps: Annotated[float, Ge(0), Le(0.5)] = 0.01
+    """Share of the rows that are missing."""
 
 
 @dataclass(frozen=True)
 class Data(Preprocessing, Reading):
     """What is read and how, what becomes of it before a model sees it, and how it is divided."""
 
-    path: str | None = None
+    path: Text | None = None
     """A file, folder or glob; None trains on a generated CPU-allocation panel."""
     stride: Positive = 1
     """Steps between the origins of training windows."""
@@ -52,49 +59,85 @@ class Task(Section):
     """What is asked: forecast `horizon` steps out of the last `context`."""
 
     kind: Literal["forecast"] = "forecast"
+    """What is asked."""
     context: Positive = 96
+    """Steps that a model looks back."""
     horizon: Positive = 12
+    """Steps that it forecasts."""
 
 
 class Train(Section):
-    """How long, in what portions, where."""
+    """How long, in what portions, from what start, where."""
 
     epochs: Positive = 20
+    """Passes over the training windows, at most."""
     batch_size: Positive = 256
+    """Windows of an optimiser step."""
+    accumulate: Positive = 1
+    """Equal portions a batch is computed in, one after the other, to save memory; the step is that of the whole."""
     clip: Amount | None = 1.0
     """Largest global norm of the gradient; null clips nothing."""
+    ema: Annotated[float, Gt(0), Lt(1)] | None = None
+    """Decay of a running average of the parameters, which then validates, scores and forecasts; null keeps none."""
+    compute_dtype: ComputeDtype = "float32"
+    """Of the matrix products of a model; parameters, loss and statistics are float32 always."""
+    freeze: tuple[Text, ...] = ()
+    """Parts of the model that keep their parameters: `head`, `layer_0`, `*/bias`."""
+    init_from: Text | None = None
+    """A run whose weights are the start."""
+    init_step: Count | None = None
+    """The step of `init_from`; null takes its best so far, and writes it down."""
+    init_parts: tuple[Text, ...] = ()
+    """Parts that start from `init_from`; empty takes all."""
     patience: Positive | None = 4
     """Epochs without a better validation loss before stopping; null never stops early."""
     seed: Seed = 0
+    """Of weights, dropout and the order of windows."""
     placement: Placement = "one"
+    """One device, CPU cores, a sharded program or pmap."""
     devices: Positive | None = None
+    """How many; null takes all."""
     chunk: Positive | None = None
     """Steps per compiled call; null takes about half a second's worth, counted from the model's operations."""
-
-    @model_validator(mode="after")
-    def _use_what_is_asked_for(self) -> "Train":
-        if self.placement == "one" and self.devices not in (None, 1):
-            raise ValueError(f"devices={self.devices} needs a placement: cores, shard or pmap")
-        return self
 
 
 class Evaluate(Section):
     """What the trained model is held against."""
 
     batch_size: Positive = 1024
+    """Windows that are forecast at once."""
     baselines: tuple[Literal["last", "seasonal", "linear"], ...] = ("last", "seasonal", "linear")
+    """Simple forecasts that the scores are held against."""
     season: Positive | None = None
     """Steps of a season for the seasonal baseline and MASE; null takes a day (a week for daily data)."""
 
 
-class Run(Section):
-    """Where the run is kept and how often it is saved."""
+class Track(Section):
+    """What is noted about a run while it goes on; nothing of it changes a number."""
 
-    root: str = "runs"
+    log_level: Literal["debug", "info"] = "info"
+    """Of log.jsonl in the run folder: `debug` notes every chunk and save too."""
+    profile: Count = 0
+    """Chunks to trace with JAX's profiler, after the one that compiles; the trace lies in the run folder."""
+
+
+class Run(Section):
+    """Where the run is kept, how often it is saved, what it comes from."""
+
+    root: Text = "runs"
+    """Folder of the runs."""
     name: Named | None = None
+    """Name of this one; null makes one of time, model and two words."""
     save_seconds: Annotated[float, Ge(0)] = 30.0
     """Shortest time between two saves while training; 0 saves after every chunk."""
+    parent: Text | None = None
+    """A run that this one continues with other settings."""
+    parent_step: Count | None = None
+    """The step of the parent that it begins with; null takes the newest."""
 
+
+FORECAST_LOSSES = LOSSES | {name: HEAD_LOSSES[name] for name in ("quantiles", "gaussian")}
+"""Losses that fit the task; cross_entropy is of labels."""
 
 if TYPE_CHECKING:
     ModelChoice: TypeAlias = Any
@@ -104,15 +147,17 @@ if TYPE_CHECKING:
     DEFAULT_MODEL = DEFAULT_LOSS = DEFAULT_OPTIM = DEFAULT_SCHEDULE = None
 else:
     ModelChoice, DEFAULT_MODEL = choice({name: kind.module for name, kind in MODELS.items()}, "lstm")
-    LossChoice, DEFAULT_LOSS = choice(LOSSES, "mae")
+    LossChoice, DEFAULT_LOSS = choice(FORECAST_LOSSES, "mae")
     OptimChoice, DEFAULT_OPTIM = choice(OPTIMISERS, "adamw", common={"lr": (Rate, 1e-3)})
-    ScheduleChoice, DEFAULT_SCHEDULE = choice(SCHEDULES, "warmup_cosine")
+    ScheduleChoice, DEFAULT_SCHEDULE = choice(
+        SCHEDULES | HOST_SCHEDULES, "warmup_cosine", common={"steps": (Positive | None, None)}
+    )
 
 
 class Config(Section):
     """Everything that decides a run. In `model`, `loss`, `optim` and `schedule` the key `kind` chooses."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[SCHEMA_VERSION] = SCHEMA_VERSION
     data: Data = Data()
     task: Task = Task()
     model: ModelChoice = DEFAULT_MODEL
@@ -121,6 +166,7 @@ class Config(Section):
     schedule: ScheduleChoice = DEFAULT_SCHEDULE
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+    track: Track = Track()
     run: Run = Run()
 
     @model_validator(mode="before")
@@ -142,8 +188,15 @@ class Config(Section):
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "loss": tuple(LOSSES),
+    "loss": tuple(FORECAST_LOSSES),
     "optim": tuple(OPTIMISERS),
-    "schedule": tuple(SCHEDULES),
+    "schedule": (*SCHEDULES, *HOST_SCHEDULES),
 }
 """Sections that choose a kind, and the kinds there are."""
+SCHEMAS: dict[str, dict[str, type[BaseModel]]] = {
+    section: {
+        schema.model_fields["kind"].default: schema for schema in get_args(Config.model_fields[section].annotation)
+    }
+    for section in CHOICES
+}
+"""The schema of every kind of these sections."""
