@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gym_jax.errors import DataError
+from gym_jax.errors import DataError, gathered
 
 
 class Finding(NamedTuple):
@@ -54,22 +54,6 @@ def raise_all(problems: Iterable[DataError], findings: Iterable[Finding] = ()) -
     problems = tuple(problems)
     if not problems:
         return
-    error = problems[0]
-    if len(problems) > 1:
-        hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
-        error = DataError(
-            "; ".join(problem.message for problem in problems),
-            hint="; ".join(hints) or None,
-            attempt=_together([problem.attempt for problem in problems if problem.attempt]),
-            code="data.problems",
-        )
-        error.problems = problems
+    error = gathered(problems, code="data.problems")
     error.findings = tuple(findings)
     raise error
-
-
-def _together(attempts: list[str]) -> str | None:
-    """Return one command with all options, or the first of commands that can not be one."""
-    begin = "gymjax train ..."
-    options = [attempt.removeprefix(begin).strip() for attempt in attempts if attempt.startswith(begin)]
-    return " ".join([begin, *dict.fromkeys(options)]) if options else next(iter(attempts), None)

@@ -27,7 +27,9 @@ class Scaling:
     __pydantic_config__: ClassVar = FORBID
 
     kind: ScaleKind = "standard"
+    """standard: mean and deviation; robust: median and interquartile range; minmax: minimum and range."""
     scope: Scope = "series"
+    """series: one scale a series; global: one for all."""
     log1p: bool = False
     """Take log(1 + x) of the targets first; forecasts come back in the data's units."""
 
@@ -44,8 +46,11 @@ class Clipping:
     kind: ClipKind = "none"
     """quantile: to a quantile of the series' train rows; hampel: to a bound around the median of the last rows."""
     low: Quantile = 0.0
+    """Quantile that is the lower bound."""
     high: Quantile = 0.999
+    """Quantile that is the upper bound."""
     window: Positive = 25
+    """Last rows that hampel takes the median of."""
     deviations: Annotated[float, Gt(0)] = 5.0
     """Median absolute deviations (times 1.4826) from the median."""
 

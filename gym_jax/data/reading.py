@@ -34,11 +34,13 @@ class Policy:
     duplicates: Literal["error", "first", "last", "mean"] = "error"
     """Rows of one series at one time; `first`, `last` in the order of the data."""
     unsorted: Literal["sort", "error"] = "sort"
+    """Rows of a series whose times go back."""
     irregular: Literal["error", "round"] = "error"
     """Times off the regular step; `round` moves them to the nearest step."""
     missing: Literal["mask", "error"] = "mask"
     """Empty values and NaN."""
     infinite: Literal["error", "mask"] = "error"
+    """Values that are infinite."""
     negative: Literal["error", "mask", "zero", "keep"] = "error"
     """Negative values of usage; `usage` says which columns that are."""
     above_capacity: Literal["keep", "clip", "mask", "error"] = "keep"
@@ -61,6 +63,7 @@ class Resample:
     step: str | None = None
     """Such as 5min or 1h; None leaves the rows as they are."""
     aggregate: Aggregate = "mean"
+    """What becomes of the rows in one step; p95 is the 95th percentile."""
 
     def __post_init__(self) -> None:
         check_words(self)
@@ -75,8 +78,11 @@ class Reading:
     layout: Layout = "long"
     """long: a row per series and time; wide: a column per series."""
     id: str | None = None
+    """Column that tells the series apart; None finds it by name (unique_id, series_id, vm_id, ...)."""
     time: str | None = None
+    """Column of the times; None finds it by name (ds, timestamp, ts, ...)."""
     target: tuple[str, ...] = ()
+    """Columns to forecast; empty takes the only numeric column."""
     past: tuple[str, ...] = ()
     """Further columns the models see the past of."""
     known: tuple[str, ...] = ()
@@ -100,13 +106,17 @@ class Reading:
     time_zone: str | None = None
     """Zone of times that carry none, and of the calendar, such as Europe/Amsterdam."""
     separator: Literal["auto", ",", ";", "\t", "|"] = "auto"
+    """Between the values of a row; auto finds it."""
     decimal: Literal["auto", ".", ","] = "auto"
+    """Decimal mark of numbers; auto finds it when only one reading is possible."""
     encoding: str = "auto"
     """Encoding of text files; auto knows UTF-8 and byte-order marks."""
     missing_words: tuple[str, ...] = ()
     """Further words that stand for a missing value, such as n.a. or -."""
     policy: Policy = Policy()
+    """What becomes of data that are not as they should be."""
     resample: Resample = Resample()
+    """Rows brought to a regular step before anything else."""
 
     def __post_init__(self) -> None:
         check_words(self)

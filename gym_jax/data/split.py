@@ -37,13 +37,17 @@ class Splitting:
     kind: SplitKind = "share"
     """share: of each series' rows; steps: the last ones of each; date: the same for all; series: whole series."""
     train: Annotated[float, Gt(0)] = 0.7
+    """Share of rows, or of series, to train on."""
     val: Share = 0.1
-    """Shares of rows, or of series; the test part is what is left."""
+    """Share of rows, or of series, to choose the best step by; the test part is what is left."""
     val_steps: Count = 0
+    """Last rows of each series before test; 0 has no val part."""
     test_steps: Count = 0
+    """Last rows of each series."""
     val_from: str | None = None
     """First time of the val part, such as 2026-01-20; None has no val part."""
     test_from: str | None = None
+    """First time of the test part; kind=date needs it."""
     until: str | None = None
     """First time that is left out; None takes everything."""
     gap: Count = 0

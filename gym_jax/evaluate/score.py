@@ -29,10 +29,11 @@ class Target(NamedTuple):
     scaled: Totals
 
 
-def forecaster(model: Model, variables: Any) -> Forecast:
-    """Return the compiled forecast of a model with its weights."""
+def forecaster(model: Model, variables: Any, point: Callable[[Any], Any] | None = None) -> Forecast:
+    """Return the compiled forecast of a model with its weights; `point` makes one value of several outputs."""
     compiled = make_forecast(model)
-    return lambda windows, order: np.asarray(compiled(variables, windows, order))
+    point = point or (lambda answer: answer)
+    return lambda windows, order: np.asarray(point(compiled(variables, windows, order)))
 
 
 def forecasts(
@@ -50,7 +51,14 @@ def forecasts(
         index = part.reshape(-1)
         real = index >= 0
         values = predicted.reshape(-1, *predicted.shape[2:])[real]
-        yield index[real], scaler.restore(values, series[index[real]])
+        yield index[real], _restore(scaler, values, series[index[real]])
+
+
+def _restore(scaler: Scaler, values: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Return forecasts in the data's units, each of several outputs alike."""
+    if values.ndim == 3:
+        return scaler.restore(values, series)
+    return np.stack([scaler.restore(values[..., k], series) for k in range(values.shape[-1])], axis=-1)
 
 
 def score(

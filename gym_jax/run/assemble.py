@@ -2,11 +2,12 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -21,9 +22,9 @@ from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_p
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
-from gym_jax.losses import LOSSES
+from gym_jax.losses import HEAD_LOSSES, LOSSES, outputs_of, point_of, quantiles_of
 from gym_jax.models.registry import MODELS
-from gym_jax.optim import OPTIMISERS, SCHEDULES, clipped
+from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, clipped, frozen, rescalable
 from gym_jax.types import Loss
 
 
@@ -164,19 +165,36 @@ def windows_of(config: Config, prepared: Prepared, rows: np.ndarray, series: np.
     )
 
 
-def build_model(config: Config, prepared: Prepared) -> Any:
-    """Return the configured Flax module for these data."""
-    return model_of(config.model.kind, config, prepared, settings(config.model))
+class Shape(NamedTuple):
+    """What a model must know of the data it is for; saved with a run, so that weights can be read without its data."""
+
+    targets: int
+    categories: tuple[int, ...]
+    """Known words of each kind."""
+    season: int
 
 
-def model_of(kind: str, config: Config, prepared: Prepared, given: Mapping[str, Any] | None = None) -> Any:
+def shape_of(prepared: Prepared) -> Shape:
+    """Return what a model must know of these data."""
+    return Shape(prepared.panel.targets, prepared.fitted.encoder.sizes, prepared.season)
+
+
+def build_model(config: Config, shape: Shape) -> Any:
+    """Return the configured Flax module: with the outputs of its loss, in the type to compute in."""
+    own = {"outputs": outputs_of(config.loss.kind, settings(config.loss)), "dtype": config.train.compute_dtype}
+    fields = MODELS[config.model.kind].fields
+    given = {name: value for name, value in own.items() if name in fields}
+    return model_of(config.model.kind, config, shape, {**settings(config.model), **given})
+
+
+def model_of(kind: str, config: Config, shape: Shape, given: Mapping[str, Any] | None = None) -> Any:
     """Return a module of any kind for the configured task."""
     entry, options = MODELS[kind], dict(given or {})
     if "season" in entry.fields:
-        options["season"] = options.get("season") or prepared.season
+        options["season"] = options.get("season") or shape.season
     if "categories" in entry.fields:
-        options["categories"] = prepared.fitted.encoder.sizes
-    return entry.module(horizon=config.task.horizon, targets=prepared.panel.targets, **options)
+        options["categories"] = shape.categories
+    return entry.module(horizon=config.task.horizon, targets=shape.targets, **options)
 
 
 def reading(model: Any, windows: Windows) -> Windows:
@@ -186,16 +204,49 @@ def reading(model: Any, windows: Windows) -> Windows:
 
 def build_loss(config: Config) -> Loss:
     """Return the configured loss."""
-    return functools.partial(LOSSES[config.loss.kind], **settings(config.loss))
+    return functools.partial((LOSSES | HEAD_LOSSES)[config.loss.kind], **settings(config.loss))
+
+
+def build_point(config: Config) -> Callable[[Any], Any]:
+    """Return what makes a point forecast of the model's answer: the median of quantiles, the mean of a likelihood."""
+    return point_of(config.loss.kind, settings(config.loss))
+
+
+def build_columns(config: Config) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
+    """Return the endings of a target's columns in a forecast, and what makes them of an answer: point, quantiles."""
+    kind, fields = config.loss.kind, settings(config.loss)
+    point, (levels, view) = point_of(kind, fields), quantiles_of(kind, fields)
+    endings = ("", *(f"_q{level!r}" for level in levels))
+    return endings, lambda answer: jnp.concatenate([point(answer)[..., None], view(answer)], axis=-1)
 
 
 def build_optimiser(config: Config, steps_per_epoch: int) -> tuple[optax.GradientTransformation, optax.Schedule]:
-    """Return the optimiser and its schedule over all optimiser steps of the run."""
-    fields = settings(config.optim)
-    schedule = SCHEDULES[config.schedule.kind](
-        fields.pop("lr"), steps_per_epoch * config.train.epochs, **settings(config.schedule)
-    )
-    return clipped(OPTIMISERS[config.optim.kind](schedule, **fields), config.train.clip), schedule
+    """Return the optimiser and its schedule, which spans all optimiser steps of the run unless it says otherwise."""
+    course = settings(config.schedule)
+    steps = course.pop("steps") or steps_per_epoch * config.train.epochs
+    schedule = (SCHEDULES | HOST_SCHEDULES)[config.schedule.kind](config.optim.lr, steps, **course)
+    return optimiser_of(config, schedule), schedule
+
+
+def optimiser_of(config: Config, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Return the configured optimiser at any rate: clipping before it, frozen parts around both."""
+    fields = {name: value for name, value in settings(config.optim).items() if name != "lr"}
+    tx = OPTIMISERS[config.optim.kind](schedule, **fields)
+    if config.schedule.kind in HOST_SCHEDULES:
+        tx = rescalable(tx)
+    return frozen(clipped(tx, config.train.clip), config.train.freeze)
+
+
+def host_course(config: Config) -> dict[str, Any] | None:
+    """Return the settings by which the host lowers the rate between epochs, None when the schedule is the program's."""
+    if config.schedule.kind not in HOST_SCHEDULES:
+        return None
+    return {name: value for name, value in settings(config.schedule).items() if name != "steps"}
+
+
+def step_settings(config: Config) -> dict[str, Any]:
+    """Return what the training step is told beside model, loss and optimiser."""
+    return {"accumulate": config.train.accumulate, "ema": config.train.ema}
 
 
 def _sha256(path: Path) -> str:

@@ -35,7 +35,8 @@ def evaluate_run(run: str | Path | RunFolder, *, data: str | Path | None = None,
     if (status := folder.read_json("status.json").get("status")) != "done":
         notes.append(f"the run is not finished ({status}): these are the scores of step {trained.step:,}")
     scores["notes"] += notes
-    return {"run": str(folder.path), "step": trained.step, "data": trained.config.data.path, **scores}
+    facts = {"run": str(folder.path), "step": trained.step, "weights": trained.weights}
+    return {**facts, "data": trained.config.data.path, **scores}
 
 
 def _seen_before(trained: Trained, facts: dict[str, Any], part: Part) -> list[str]:

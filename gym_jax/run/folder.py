@@ -14,19 +14,23 @@ checkpoints/   one Orbax checkpoint a step
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from gym_jax.config.migrate import SCHEMA_VERSION
+from gym_jax.config.plain import meant
 from gym_jax.errors import CheckpointError, ConfigError, RunInUse, StorageError
 
-SCHEMA_VERSION = 1
+REMOVED = ".gymjax-removed"
+"""Where a run goes first that is being removed: two folders down, where no run is looked for."""
 ADJECTIVES = tuple(
     "amber brave calm clear eager fair glad keen kind lucid neat quick quiet sharp steady warm".split()  # noqa: SIM905
 )
@@ -54,16 +58,25 @@ class RunFolder:
             return {}
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.path / name} can not be read: {error}", hint="the run is damaged") from error
-        return document if isinstance(document, dict) else {}
+        if not isinstance(document, dict):
+            return {}
+        if (version := document.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
+            raise CheckpointError(
+                f"{self.path / name} has schema {version}, this version reads up to {SCHEMA_VERSION}",
+                hint="it was written by a later version of gym_jax",
+                attempt="pip install --upgrade gym-jax",
+            )
+        return document
 
     def read_config(self) -> dict[str, Any]:
         """Return the resolved configuration as a plain tree."""
         try:
-            return dict(yaml.safe_load((self.path / "config.yaml").read_text()))
+            tree = dict(yaml.safe_load((self.path / "config.yaml").read_text()))
         except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
             raise CheckpointError(
                 f"{self.path / 'config.yaml'} can not be read: {error}", hint="the run is damaged"
             ) from error
+        return {key: meant(value) for key, value in tree.items()}
 
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         """Return the whole lines of a JSONL file; a last line cut short is left out."""
@@ -85,7 +98,9 @@ class RunFolder:
 
     def write_config(self, document: dict[str, Any], heading: str) -> None:
         """Write the resolved configuration."""
-        self._write("config.yaml", f"# {heading}\n" + yaml.safe_dump(document, sort_keys=False))
+        from gym_jax.config.document import to_yaml  # not above: it loads the models, and a list of runs does not
+
+        self._write("config.yaml", f"# {heading}\n" + to_yaml(document))
 
     def append(self, name: str, document: dict[str, Any]) -> None:
         """Append one JSON line."""
@@ -204,3 +219,63 @@ def list_runs(root: str | Path = "runs") -> list[RunFolder]:
     """Return the runs under `root`, by the time they began, oldest first."""
     configs = Path(root).expanduser().glob("*/config.yaml")
     return [RunFolder(path.parent) for path in sorted(configs, key=lambda path: (path.stat().st_mtime_ns, path))]
+
+
+def is_made_here(run: RunFolder) -> bool:
+    """Return whether a folder is a run that this library made, and a folder itself: not a symlink to one."""
+    try:
+        config, facts = run.read_config(), run.read_json("data.json") or run.read_json("status.json")
+    except CheckpointError:
+        return False
+    own = {"schema_version", "task", "model", "run"} <= config.keys() and isinstance(facts.get("schema"), int)
+    return own and not run.path.is_symlink() and not (run.path / "config.yaml").is_symlink()
+
+
+def is_in_use(run: RunFolder) -> bool:
+    """Return whether another process holds the lock of a run; nothing is written."""
+    try:
+        with (run.path / ".lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes under a folder; symlinks are not followed."""
+    names = (Path(place) / name for place, _, files in os.walk(path) for name in files)
+    return sum(name.lstat().st_size for name in names)
+
+
+def remove_run(run: RunFolder, root: str | Path) -> None:
+    """Remove a run that lies directly under `root`: renamed first, so that a half-removed run is never seen as one.
+
+    Raises RunInUse, ConfigError when it is no run of this library under `root`, StorageError.
+    """
+    place = Path(root).expanduser().resolve()
+    if run.path.parent.resolve() != place or not is_made_here(run):
+        raise ConfigError(f"{run.path} is no run made by gymjax train under {place}; it is not removed")
+    aside = place / REMOVED
+    with run.lock(), run._storage():
+        aside.mkdir(exist_ok=True)
+        if aside.is_symlink():
+            raise StorageError(f"{aside} is a symlink; nothing is moved through it", hint="remove it")
+        run.path.rename(aside / f"{run.path.name}.{time.time_ns()}")
+    empty_removed(place)
+
+
+def empty_removed(root: str | Path) -> None:
+    """Remove what `remove_run` has put aside, here or before it was interrupted. Raises StorageError."""
+    aside = Path(root).expanduser().resolve() / REMOVED
+    if not aside.is_dir() or aside.is_symlink():
+        return
+    for path in aside.iterdir():
+        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            raise StorageError(
+                f"{path} can not be removed", hint="it is no longer listed as a run", attempt=f"rm -r {path}"
+            )
+    with suppress(OSError):  # another process may just put a run aside
+        aside.rmdir()

@@ -1,5 +1,6 @@
 """A trained run taken up again from its folder alone: configuration, data, scaler, model, best weights."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,16 +8,32 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
-from gym_jax.config.load import judge
+from gym_jax.config.judge import judge
 from gym_jax.config.schema import Config, Data
 from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import Fitted
 from gym_jax.errors import CheckpointError, ConfigError, DataError
-from gym_jax.run.assemble import Prepared, build_model, build_optimiser, load_panel, prepare, reading, windows_of
+from gym_jax.run.assemble import (
+    Prepared,
+    Shape,
+    build_model,
+    build_optimiser,
+    load_panel,
+    prepare,
+    reading,
+    shape_of,
+    windows_of,
+)
 from gym_jax.run.folder import RunFolder
+from gym_jax.train.average import Weights, evaluation_params, evaluation_variables, weights_of
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.step import init_state
+from gym_jax.types import Inputs, TrainState
+
+TYPES = {"mask": jnp.bool_, "categories": jnp.int32, "series": jnp.int32}
+"""Of the parts of a window; the others are float32."""
 
 
 def read_config(run: RunFolder) -> Config:
@@ -33,6 +50,7 @@ def read_config(run: RunFolder) -> Config:
         raise CheckpointError(
             f"{run.path / 'config.yaml'}: {error.message}",
             hint="it was changed by hand, or written by another version of gym_jax",
+            attempt=error.attempt if error.code == "config.newer" else None,
             code="checkpoint.config",
         ) from error
 
@@ -44,11 +62,14 @@ class Trained(NamedTuple):
     prepared: Prepared
     model: Any
     variables: Any
+    """Those that judge and forecast: averaged ones where training kept such."""
+    weights: Weights
+    """Which these are."""
     step: int
 
 
-def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
-    """Return a run's best model and its data, or other `data` with the same columns and time step.
+def load_run(run: RunFolder, data: str | Path | None = None, *, step: int | None = None) -> Trained:
+    """Return a run's best model (or that of a saved `step`) and its data, or other `data` of the same columns and step.
 
     Series that the run knows keep its scaler; unknown ones are scaled by their own rows of the train share.
     """
@@ -60,9 +81,64 @@ def load_run(run: RunFolder, data: str | Path | None = None) -> Trained:
         kept = set(facts["series"])
         panel = panel.select([i for i, name in enumerate(panel.series) if name in kept])
     prepared = prepare(config, panel, Fitted.from_json(facts), facts["series"])
-    model = build_model(config, prepared)
-    step = _best_step(run)
-    return Trained(config, prepared, model, _variables(run, step, config, prepared, model), step)
+    model = build_model(config, shape_of(prepared))
+    step = best_step(run) if step is None else step
+    windows = windows_of(config, prepared.of_first_series(), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    state = read_state(run, step, config, model, reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs)
+    return Trained(config, prepared, model, evaluation_variables(state), weights_of(state), step)
+
+
+class Saved(NamedTuple):
+    """The parameters of a run that judge and forecast."""
+
+    params: PyTree
+    weights: Weights
+    step: int
+
+
+def load_weights(run: RunFolder, step: int | None = None) -> Saved:
+    """Return the parameters of a run that judge and forecast, as saved at a step, at its best when None.
+
+    Its data are not read, but for runs of schema version 1, which do not say what their windows look like.
+    """
+    config, facts = read_config(run), run.read_json("data.json")
+    step = best_step(run) if step is None else step
+    if step not in saved_steps(run.checkpoints):
+        raise CheckpointError(
+            f"step {step} of {run.path} is gone",
+            hint=f"it has {', '.join(map(str, saved_steps(run.checkpoints))) or 'none'}",
+            attempt=f"gymjax runs show {run.path}",
+        )
+    if "inputs" not in facts:
+        trained = load_run(run, step=step)
+        return Saved(trained.variables["params"], trained.weights, step)
+    shape = facts["shape"]
+    model = build_model(config, Shape(shape["targets"], tuple(shape["categories"]), shape["season"]))
+    parts = {
+        name: jax.ShapeDtypeStruct((1, *size), TYPES.get(name, jnp.float32)) for name, size in facts["inputs"].items()
+    }
+    state = read_state(run, step, config, model, Inputs(**parts))  # type: ignore[arg-type]
+    return Saved(evaluation_params(state), weights_of(state), step)
+
+
+def read_state(run: RunFolder, step: int, config: Config, model: Any, inputs: Inputs) -> TrainState:
+    """Return the state of a saved step on this machine, wherever it was trained; `inputs` only lends its shapes."""
+    begin = functools.partial(init_state, model, build_optimiser(config, 1)[0], ema=config.train.ema)
+    return restore_checkpoint(run.checkpoints / str(step), jax.eval_shape(begin, jax.random.key(0), inputs))
+
+
+def best_step(run: RunFolder) -> int:
+    """Return the saved step whose weights a run ends with so far. Raises CheckpointError when nothing was saved."""
+    steps = saved_steps(run.checkpoints)
+    if not steps:
+        raise CheckpointError(
+            f"{run.path} holds no checkpoint",
+            hint="it was stopped before the first save",
+            attempt=f"gymjax train --resume {run.path}",
+            code="checkpoint.none",
+        )
+    best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]
+    return best if best in steps else steps[-1]
 
 
 def _same_columns(config: Config, facts: dict[str, Any], path: str | Path | None) -> Data:
@@ -79,28 +155,6 @@ def _same_columns(config: Config, facts: dict[str, Any], path: str | Path | None
         past=tuple(channels[columns["targets"] : known]),
         known=tuple(channels[known:]),
     )
-
-
-def _variables(run: RunFolder, step: int, config: Config, prepared: Prepared, model: Any) -> Any:
-    """Return the weights of a step on this machine, wherever the run was trained."""
-    one = prepared.of_first_series()  # any series tells the shapes
-    windows = windows_of(config, one, np.zeros(1, np.int64), np.zeros(1, np.int64))
-    inputs = reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs
-    like = jax.eval_shape(lambda: init_state(model, build_optimiser(config, 1)[0], jax.random.key(0), inputs))
-    return restore_checkpoint(run.checkpoints / str(step), like).variables
-
-
-def _best_step(run: RunFolder) -> int:
-    steps = saved_steps(run.checkpoints)
-    if not steps:
-        raise CheckpointError(
-            f"{run.path} holds no checkpoint",
-            hint="it was stopped before the first save",
-            attempt=f"gymjax train --resume {run.path}",
-            code="checkpoint.none",
-        )
-    best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]
-    return best if best in steps else steps[-1]
 
 
 def _same_kind(panel: Panel, facts: dict[str, Any]) -> Panel:

@@ -1,5 +1,8 @@
 """A run before it begins: everything read, judged and decided, nothing written."""
 
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +11,7 @@ import numpy as np
 
 from gym_jax.config.schema import Config
 from gym_jax.data.windows import Windows
-from gym_jax.errors import DataError
+from gym_jax.errors import ConfigError, DataError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import (
     Prepared,
@@ -20,6 +23,8 @@ from gym_jax.run.assemble import (
     places,
     prepare,
     reading,
+    shape_of,
+    step_settings,
 )
 from gym_jax.train.flops import count_flops
 from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
@@ -49,7 +54,7 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
     request_cpu_devices(config.train.placement, (choices or {}).get("devices", config.train.devices))
     prepared = prepare(config, load_panel(config))
-    model = build_model(config, prepared)
+    model = build_model(config, shape_of(prepared))
     windows = cut(config, prepared, "train")
     for part, count in (("train", len(windows)), ("test", len(places(config, prepared, "test")[0]))):
         if not count:
@@ -60,8 +65,19 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
             )
     layout = make_layout(config.train.placement, (choices or {}).get("devices", config.train.devices))
     steps = -(-len(windows) // config.train.batch_size)
-    chunk = (choices or {}).get("chunk") or config.train.chunk or _chunk(config, model, windows, steps)
+    with parts_shown(config):
+        chunk = (choices or {}).get("chunk") or config.train.chunk or _chunk(config, model, windows, steps)
     return Plan(config, prepared, model, windows, cut(config, prepared, "val"), layout, steps, chunk)
+
+
+@contextmanager
+def parts_shown(config: Config) -> Iterator[None]:
+    """Say with an error about parts of a model where its parts can be seen."""
+    try:
+        yield
+    except ConfigError as error:
+        error.attempt = error.attempt or f"gymjax models show {config.model.kind}"
+        raise
 
 
 def fresh_state(plan: Plan) -> TrainState:
@@ -69,7 +85,8 @@ def fresh_state(plan: Plan) -> TrainState:
     config = plan.config
     tx, _ = build_optimiser(config, plan.steps)
     inputs = reading(plan.model, plan.train).take(jnp.zeros(1, jnp.int32)).inputs
-    return plan.layout.replicate(init_state(plan.model, tx, jax.random.key(config.train.seed), inputs))
+    key = jax.random.key(config.train.seed)
+    return plan.layout.replicate(init_state(plan.model, tx, key, inputs, ema=config.train.ema))
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -77,7 +94,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     panel, config = plan.prepared.panel, plan.config
     shapes = jax.eval_shape(lambda: fresh_state(plan))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
-    weights = jax.tree.leaves((shapes.params, shapes.opt_state))
+    weights = jax.tree.leaves((shapes.params, shapes.opt_state, shapes.ema))
     return {
         "data": config.data.path or "generated CPU-allocation panel (no --data given)",
         "series": len(panel.series),
@@ -104,8 +121,9 @@ def _chunk(config: Config, model: Any, windows: Windows, steps: int) -> int:
         return 1
     tx, _ = build_optimiser(config, steps)
     batch = jax.eval_shape(windows.take, jax.ShapeDtypeStruct((config.train.batch_size,), jnp.int32))
-    state = jax.eval_shape(lambda key, inputs: init_state(model, tx, key, inputs), jax.random.key(0), batch.inputs)
-    flops = count_flops(make_train_step(model, build_loss(config), tx), state, batch)
+    begin = functools.partial(init_state, model, tx, ema=config.train.ema)
+    state = jax.eval_shape(begin, jax.random.key(0), batch.inputs)
+    flops = count_flops(make_train_step(model, build_loss(config), tx, **step_settings(config)), state, batch)
     return int(np.clip(CHUNK_FLOPS / max(flops, 1), 2, LONGEST_CHUNK))
 
 
@@ -122,6 +140,8 @@ def columns(plan: Plan) -> dict[str, Any]:
             "static": list(panel.static_names),
             "categories": list(panel.category_names),
         },
+        "shape": shape_of(plan.prepared)._asdict(),
+        "inputs": _shapes(plan),
         "step": panel.step,
         "clock": panel.clock,
         "zone": panel.zone,
@@ -130,6 +150,12 @@ def columns(plan: Plan) -> dict[str, Any]:
         **plan.prepared.fitted.to_json(),
         "notes": list(plan.prepared.channels.notes),
     }
+
+
+def _shapes(plan: Plan) -> dict[str, list[int]]:
+    """Return the shape of each part of a window that the model reads, without the batch."""
+    inputs = jax.eval_shape(reading(plan.model, plan.train).take, jax.ShapeDtypeStruct((1,), jnp.int32)).inputs
+    return {name: list(part.shape[1:]) for name, part in inputs._asdict().items() if part is not None}
 
 
 def _covariates(prepared: Prepared) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import make_channels
 from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecaster, forecasts
-from gym_jax.run.assemble import reading, windows_of
+from gym_jax.run.assemble import build_columns, reading, windows_of
 from gym_jax.run.folder import RunFolder, open_run
 from gym_jax.run.load import load_run
 
@@ -18,9 +18,9 @@ from gym_jax.run.load import load_run
 def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) -> pd.DataFrame:
     """Return a frame of id, time, step (1 is the first after the data) and one column per target, in the data's units.
 
-    `step` is called `horizon_step` when the data have a column of that name.
-
-    The run's own data are read again, or `data`. A series whose last `context` rows are all missing gets NaN.
+    `step` is called `horizon_step` when the data have a column of that name. A model of quantiles or of a distribution
+    has a column for each level too, such as `cpu_q0.9`. The run's own data are read again, or `data`. A series whose
+    last `context` rows are all missing gets NaN. `frame.attrs` holds the run's step and which `weights` forecast.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     trained = load_run(folder, data)
@@ -33,10 +33,11 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     series = np.arange(len(panel.series))
     windows = windows_of(trained.config, prepared._replace(panel=panel, channels=channels), starts, series)
     windows = reading(trained.model, windows)
+    endings, view = build_columns(trained.config)
     parts = [
         values
         for _, values in forecasts(
-            forecaster(trained.model, trained.variables),
+            forecaster(trained.model, trained.variables, view),
             windows,
             prepared.scaler,
             batch_size=min(trained.config.evaluate.batch_size, len(series)),
@@ -59,7 +60,9 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     if panel.zone:
         frame[panel.time_name] = frame[panel.time_name].dt.tz_localize("UTC")
     for channel in range(panel.targets):
-        frame[panel.channels[channel]] = values[..., channel].reshape(-1)
+        for output, ending in enumerate(endings):
+            frame[f"{panel.channels[channel]}{ending}"] = values[..., channel, output].reshape(-1)
+    frame.attrs |= {"step": trained.step, "weights": trained.weights}
     return frame
 
 

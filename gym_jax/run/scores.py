@@ -10,7 +10,7 @@ from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecaster, report, score, verdict
 from gym_jax.metrics import naive_errors
 from gym_jax.models.registry import MODELS
-from gym_jax.run.assemble import Prepared, cut, model_of, reading
+from gym_jax.run.assemble import Prepared, build_point, cut, model_of, reading, shape_of
 
 SOLVE_BATCH = 8192
 
@@ -34,17 +34,17 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
         prepared.season,
     )
 
-    def errors(module: Any, weights: Any) -> dict[str, Any]:
-        forecast, seen, size = forecaster(module, weights), reading(module, windows), config.evaluate.batch_size
+    def errors(module: Any, weights: Any, point: Any = None) -> dict[str, Any]:
+        forecast, seen, size = forecaster(module, weights, point), reading(module, windows), config.evaluate.batch_size
         return report(score(forecast, seen, panel, prepared.scaler, naive, batch_size=size), panel, naive)
 
-    own = errors(model, variables)
+    own = errors(model, variables, build_point(config))
     train = cut(config, prepared, "train")
     others: dict[str, Any] = {}
     notes = []
     for kind in config.evaluate.baselines:
         if kind != config.model.kind:
-            module = model_of(kind, config, prepared)
+            module = model_of(kind, config, shape_of(prepared))
             try:
                 others[kind] = errors(module, {"params": solve(kind, module, train)})
             except DataError as error:

@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gym_jax.config.migrate import SCHEMA_VERSION, readable
 from gym_jax.errors import CheckpointError, Diverged
+from gym_jax.optim import Plateau, with_scale
 from gym_jax.run.folder import RunFolder
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, retain, save_checkpoint, saved_steps
 from gym_jax.train.loop import Position, Progress
@@ -28,6 +30,8 @@ class Session:
     state: TrainState
     position: Position = field(default_factory=Position)
     stopping: EarlyStop = field(default_factory=EarlyStop)
+    plateau: Plateau = field(default_factory=Plateau)
+    """What the host makes of the learning rate."""
     sums: dict[str, list[float]] = field(default_factory=dict)
     """Total and count of each metric over the epoch so far."""
     best: tuple[TrainState, dict[str, Any]] | None = None
@@ -55,8 +59,11 @@ class Session:
         """Return the means of the epoch so far."""
         return {name: total / count if count else math.nan for name, (total, count) in self.sums.items()}
 
-    def end_epoch(self, value: float | None) -> bool:
-        """Take in a validation value (None: there is none); return whether it is the best so far."""
+    def end_epoch(self, value: float | None, course: Mapping[str, Any] | None = None) -> bool:
+        """Take in a validation value (None: there is none); return whether it is the best so far.
+
+        `course` holds the settings by which the host lowers the rate, None when it does not.
+        """
         self.sums = {}
         if value is None:
             return False
@@ -64,6 +71,10 @@ class Session:
             raise _diverged(f"the validation loss is not finite at step {self.step} (epoch {self.position.epoch})")
         self.stopping = self.stopping.update(value, epoch=self.position.epoch, step=self.step)
         better = self.stopping.best_step == self.step
+        if course is not None:
+            before, self.plateau = self.plateau, self.plateau.update(value, **course)
+            if self.plateau.scale != before.scale:
+                self.state = self.state._replace(opt_state=with_scale(self.state.opt_state, self.plateau.scale))
         if better:
             self.best = (jax.device_get(self.state._replace(key=jax.random.key_data(self.state.key))), self.metadata())
         return better
@@ -78,7 +89,8 @@ class Session:
         return {
             **self.facts,
             "position": list(self.position),
-            "stopping": [None if math.isinf(self.stopping.best) else self.stopping.best, *self.stopping[1:]],
+            "stopping": [_number(self.stopping.best), *self.stopping[1:]],
+            "plateau": [_number(self.plateau.best), *self.plateau[1:]],
             "sums": self.sums,
         }
 
@@ -114,20 +126,32 @@ class Session:
         if steps:
             path = self.folder.checkpoints / str(steps[-1])
             metadata = read_metadata(path)
-            if metadata.get("schema") != self.facts["schema"]:
+            if not readable(metadata.get("schema")) or metadata["schema"] > SCHEMA_VERSION:
                 raise CheckpointError(
-                    f"checkpoint {path} has schema {metadata.get('schema')}, this version reads {self.facts['schema']}",
-                    hint="it was written by another version of gym_jax",
+                    f"checkpoint {path} has schema {metadata.get('schema')}, this version reads up to {SCHEMA_VERSION}",
+                    hint="it was written by a later version of gym_jax",
+                    attempt="pip install --upgrade gym-jax",
                 )
             self.state = restore_checkpoint(path, self.state)
             self.position = Position(*metadata["position"])
             best, *rest = metadata["stopping"]
             self.stopping = EarlyStop(math.inf if best is None else best, *rest)
+            self.plateau = read_plateau(metadata)
             self.sums = metadata["sums"]
         lines = self.folder.read_lines("metrics.jsonl")
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])
         return bool(steps)
+
+
+def read_plateau(metadata: Mapping[str, Any]) -> Plateau:
+    """Return what a checkpoint knows of the learning rate; those of schema version 1 know nothing."""
+    best, *rest = metadata.get("plateau", (None,))
+    return Plateau(math.inf if best is None else best, *rest)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isinf(value) else value
 
 
 def _diverged(message: str) -> Diverged:

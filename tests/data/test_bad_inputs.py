@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import ipc
 
-from gym_jax.config.compose import parse_overrides
+from gym_jax.config.compose import parse_override
 from gym_jax.data import read, read_frame
 from gym_jax.data.formats.table import is_number
 from gym_jax.data.words import command
@@ -1289,7 +1289,7 @@ def test_what_is_to_be_typed_helps(written, name):
     words = shlex.split(ATTEMPTS[name])
     if words[0] == "--target":
         options["target"] = [words[1]]
-    for override in parse_overrides(words) if words[0] != "--target" else ():
+    for override in map(parse_override, words) if words[0] != "--target" else ():
         section, key, *rest = override.path
         assert section == "data"
         if rest:
@@ -1389,7 +1389,7 @@ def test_what_is_to_be_typed_is_read_by_hydra_as_it_was_meant(word, name):
         if typed is None:
             continue
         (text,) = shlex.split(typed.removeprefix("gymjax train ... "))
-        (override,) = parse_overrides([text])
+        override = parse_override(text)
         (key, value), *_ = options.items()
         assert override.path == ("data", key)
         assert override.value == value or (key == "units" and override.value == {name.strip(): "MiB/s"} == value)

@@ -44,14 +44,14 @@ def uninterrupted(kind, root):
     return final(RunFolder(result.folder))
 
 
-def final(run):
+def final(run, config=None):
     """Return everything that must not depend on interruptions."""
-    plan = plan_run(small_config("unused", run.read_config()["model"]["kind"]))
+    plan = plan_run(config or small_config("unused", run.read_config()["model"]["kind"]))
     last = run.checkpoints / str(max(saved_steps(run.checkpoints)))
     metadata = read_metadata(last)
     return (
         jax.device_get(restore_checkpoint(last, fresh_state(plan))._replace(key=None)),
-        {key: metadata[key] for key in ("position", "stopping", "sums", "scaler", "columns", "series")},
+        {key: metadata[key] for key in ("position", "stopping", "plateau", "sums", "scaler", "columns", "series")},
         (run.path / "metrics.jsonl").read_bytes(),
         run.read_json("scores.json"),
     )
@@ -67,8 +67,41 @@ def root(tmp_path_factory):
     return str(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("chunks", [2, 7, 10], ids=["mid-epoch", "mid-second-epoch", "epoch-boundary"])
+CHOICES = {
+    "accumulated and averaged": ["train.accumulate=3", "train.ema=0.9"],
+    "schedule-free": ["optim=schedule_free", "schedule=constant"],
+    "lowered on a plateau": ["schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9"],
+    "bfloat16": ["train.compute_dtype=bfloat16"],
+    "frozen": ["train.freeze=[layer_0]", "optim=muon"],
+    "quantiles": ["loss=quantiles", "optim=lion", "optim.lr=1e-4", "schedule=one_cycle"],
+    "likelihood": ["loss=gaussian", "optim=adafactor", "schedule=step"],
+}
+
+
+@pytest.mark.parametrize("overrides", CHOICES.values(), ids=CHOICES)
+def test_every_choice_of_training_resumes_to_the_bit(overrides, tmp_path):
+    config = small_config(tmp_path, "mlp", *overrides)
+    whole = RunFolder(train_run(config, folder=tmp_path / "whole").folder)
+    with pytest.raises(Interrupted):
+        train_run(config, folder=tmp_path / "run", stop=StopAt(12))
+    run = RunFolder(tmp_path / "run")
+    resume_run(run)
+    ends = [final(folder, config) for folder in (whole, run)]
+    same(*ends)
+    if "schedule=plateau" in overrides:
+        rates = [line["lr"] for line in run.read_lines("metrics.jsonl")]
+        assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4]), "the first epoch can not fail to improve"
+
+
+PLACES = {"mid-epoch": 2, "mid-second-epoch": 7, "epoch-boundary": 10}
+STOPS = [
+    pytest.param(kind, chunks, id=f"{place}-{kind}", marks=[pytest.mark.slow] * (kind != "mlp" and chunks > 2))
+    for place, chunks in PLACES.items()
+    for kind in KINDS
+]
+
+
+@pytest.mark.parametrize(("kind", "chunks"), STOPS)
 def test_stopped_and_resumed(kind, chunks, root, tmp_path):
     config = small_config(tmp_path, kind)
     with pytest.raises(Interrupted) as caught:

@@ -1,0 +1,146 @@
+"""Where a run begins: at fresh weights, at the weights of another run, or where its parent stood."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from gym_jax.config.document import differences
+from gym_jax.config.schema import Config
+from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, gathered
+from gym_jax.optim import HOST_SCHEDULES, Plateau, warm_start, with_scale
+from gym_jax.run.assemble import build_optimiser, fingerprint, same_data
+from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.load import best_step, load_weights, read_config
+from gym_jax.run.plan import Plan, fresh_state, parts_shown
+from gym_jax.run.session import read_plateau
+from gym_jax.train.average import with_params
+from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
+from gym_jax.train.loop import Position
+from gym_jax.types import TrainState
+
+HARMLESS = ("train.epochs", "train.patience", "evaluate.", "track.", "run.root", "run.name", "run.save_seconds")
+"""Settings that change neither the program nor the data: a run may go on with others."""
+
+
+class Start(NamedTuple):
+    """The state before the first chunk, and what it brings along. What was best is found anew, among a run's own."""
+
+    state: TrainState
+    position: Position = Position()
+    sums: Mapping[str, list[float]] = MappingProxyType({})
+    """Of the epoch that the parent had begun."""
+    plateau: Plateau = Plateau()
+    lines: tuple[dict[str, Any], ...] = ()
+    """The parent's lines of metrics.jsonl up to there."""
+
+
+def find_start(plan: Plan) -> Start:
+    """Return where the plan's run begins. Raises ConfigError or CheckpointError when another run does not fit."""
+    with parts_shown(plan.config):
+        return _start(plan, fresh_state(plan))
+
+
+def _start(plan: Plan, state: TrainState) -> Start:
+    config = plan.config
+    if config.run.parent is not None:
+        return _of_parent(plan, state, _open(config.run.parent, "run.parent"))
+    if config.train.init_from is None:
+        return Start(state)
+    donor = load_weights(_open(config.train.init_from, "train.init_from"), config.train.init_step).params
+    params = warm_start(state.params, donor, config.train.init_parts)
+    return Start(plan.layout.replicate(with_params(state, build_optimiser(config, plan.steps)[0], params)))
+
+
+def settle(config: Config) -> Config:
+    """Return the configuration with the steps of the runs that it begins from written down: these may go on."""
+    update: dict[str, Any] = {}
+    if config.run.parent is not None and config.run.parent_step is None:
+        steps = saved_steps(_open(config.run.parent, "run.parent").checkpoints)
+        if not steps:
+            raise CheckpointError(f"the parent {config.run.parent} holds no checkpoint", hint="it was never saved")
+        update["run"] = config.run.model_copy(update={"parent_step": steps[-1]})
+    if config.train.init_from is not None and config.train.init_step is None:
+        step = best_step(_open(config.train.init_from, "train.init_from"))
+        update["train"] = config.train.model_copy(update={"init_step": step})
+    return config.model_copy(update=update)
+
+
+def child_of(parent: RunFolder) -> dict[str, Any]:
+    """Return the settings of a child that it does not take from its parent, before any that the user gives."""
+    beginning: dict[str, Any] = {"run.parent": str(parent.path), "run.parent_step": None, "run.name": None}
+    start: dict[str, Any] = {"train.init_from": None, "train.init_step": None, "train.init_parts": []}
+    longer = "schedule_steps" in parent.read_json("choices.json")  # kept for the parent's sake
+    return {**beginning, **start, **({"schedule.steps": None} if longer else {})}
+
+
+def forbidden_changes(was: Config, now: Config) -> list[str]:
+    """Return the keys whose change would make another program of a run, or train it on other data."""
+    return [key for key in differences(was, now) if not key.startswith(HARMLESS)]
+
+
+def refuse_changes(was: Config, now: Config, run: RunFolder) -> None:
+    """Raise ConfigError that names every setting with which a run can not go on."""
+    reasons = [f"`{key}` would change the program or the data of {run.path}" for key in forbidden_changes(was, now)]
+    trained = run.read_json("status.json").get("epochs") or 0
+    if now.train.epochs != was.train.epochs and now.train.epochs < trained:
+        reasons.append(f"`train.epochs={now.train.epochs}` is less than the {trained} that {run.path} has trained")
+    if _sooner(now.train.patience, was.train.patience) and (now.train.patience or 0) < trained:
+        reasons.append(f"`train.patience={now.train.patience}` might have stopped {run.path} sooner")
+    if reasons:
+        raise gathered(
+            [
+                ConfigError(
+                    reason,
+                    hint="a run goes on as it began; --fork starts a child that continues with other settings",
+                    attempt=f"gymjax train --resume {run.path} --fork ...",
+                    code="config.resume",
+                )
+                for reason in reasons
+            ],
+            code="config.resume",
+        )
+
+
+def _sooner(patience: int | None, before: int | None) -> bool:
+    return patience is not None and (before is None or patience < before)
+
+
+def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
+    """Return the state in which the parent stood. An epoch it had only begun is begun anew with other settings."""
+    step = plan.config.run.parent_step
+    if step not in saved_steps(parent.checkpoints):
+        raise CheckpointError(
+            f"step {step} of the parent {parent.path} is gone",
+            hint=f"it has {', '.join(map(str, saved_steps(parent.checkpoints))) or 'none'}",
+            attempt=f"gymjax train --resume {parent.path} --fork",
+        )
+    path = parent.checkpoints / str(step)
+    try:
+        state = restore_checkpoint(path, state)
+    except CheckpointError as error:
+        error.hint = "a child continues with the parent's whole state; to take only its weights, use --init-from"
+        error.attempt = f"gymjax train --init-from {parent.path} ..."
+        raise
+    metadata, was = read_metadata(path), read_config(parent)
+    position = Position(*metadata["position"])
+    own = plan.config.model_copy(update={"run": was.run})
+    if forbidden_changes(was, own) or not same_data(parent.read_json("data.json"), fingerprint(own)):
+        position, metadata = Position(position.epoch, 0), {}
+    plateau = read_plateau(metadata)
+    if plan.config.schedule.kind in HOST_SCHEDULES:
+        state = state._replace(opt_state=with_scale(state.opt_state, plateau.scale))
+    if position.epoch >= plan.config.train.epochs:
+        raise ConfigError(
+            f"the parent has trained {position.epoch} epochs, train.epochs={plan.config.train.epochs} leaves none",
+            hint="the epochs of a child count from the parent's first",
+            attempt=f"gymjax train --resume {parent.path} --fork train.epochs={position.epoch + 10}",
+        )
+    lines = tuple(line for line in parent.read_lines("metrics.jsonl") if line["step"] <= int(state.step))
+    return Start(state, position, metadata.get("sums", {}), plateau, lines)
+
+
+def _open(path: str, key: str) -> RunFolder:
+    try:
+        return open_run(path)
+    except GymJaxError as error:
+        raise CheckpointError(f"`{key}={path}` is no run", hint=error.hint, attempt="gymjax runs list") from error
