@@ -4,21 +4,31 @@ Nothing heavier than Typer is imported before a command runs.
 """
 
 import os
+import re
 import sys
+import time
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from gym_jax.cli import config as configs
+from gym_jax.cli.candidates import COMPLETE, answer
 from gym_jax.cli.data import check, convert, describe, resample
 from gym_jax.cli.evaluate import evaluate
+from gym_jax.cli.export import export
 from gym_jax.cli.generate import generate
+from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
+from gym_jax.cli.models import list_models, show_model
 from gym_jax.cli.predict import predict
+from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
 from gym_jax.cli.show import print_error
 from gym_jax.cli.train import train
 from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, StorageError
 
+PANEL = "Anywhere on the line"
+ANYWHERE = "On every command: -q, -qq, -v, -vv, --log-format, --log-level, --log-file, --debug; see gymjax --help."
 EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 
@@ -40,14 +50,51 @@ app = App(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code. `--debug` (or GYMJAX_DEBUG=1) anywhere lets tracebacks through."""
+    """Run one command and return its exit code.
+
+    Anywhere on the line: `--debug` (or GYMJAX_DEBUG=1) lets tracebacks through, -q, -qq, -v, -vv and --log-format,
+    --log-level, --log-file say what is told on stderr and in a log.
+    """
+    if COMPLETE in os.environ:
+        return answer(app)
     arguments = list(arguments)
     debug = "--debug" in arguments or os.environ.get("GYMJAX_DEBUG", "") not in ("", "0")
     arguments = [word for word in arguments if word != "--debug"]
-    as_json = "--json" in arguments
+    as_json, shown = "--json" in arguments, True
     try:
-        code = typer.Typer.__call__(app, arguments, standalone_mode=False, prog_name="gymjax")
-        return code if isinstance(code, int) else 0
+        output, arguments = parse_output(arguments)
+        with log_to(output):
+            began = time.monotonic()
+            log("command", {"arguments": arguments})
+            code, problem = _attempt(arguments, output)
+            if problem is not None:
+                log_error(problem, traceback=debug)
+                shown = output.format == "text"
+            log("exit", {"exit_code": code, "seconds": round(time.monotonic() - began, 3)})
+    except GymJaxError as error:  # of the output options themselves
+        code, problem = error.exit_code, error
+    if problem is None:
+        return code
+    if debug and shown:
+        traceback.print_exception(problem)
+    groups = {group.name for group in app.registered_groups}
+    words = [word for word in arguments[:2] if not word.startswith("-")]
+    command = " ".join(words if words[:1] and words[0] in groups else words[:1])
+    if shown or as_json:
+        print_error(problem, as_json=as_json, command=command)
+    return code
+
+
+def _call(arguments: Sequence[str], output: Output) -> int:
+    code = typer.Typer.__call__(app, arguments, standalone_mode=False, prog_name="gymjax", obj=output)
+    return code if isinstance(code, int) else 0
+
+
+def _attempt(arguments: Sequence[str], output: Output) -> tuple[int, GymJaxError | None]:
+    """Return the exit code of a command and, when it failed, an error that a user can act on."""
+    problem: GymJaxError
+    try:
+        return _call(arguments, output), None
     except GymJaxError as error:
         problem = error
     except typer.exceptions.TyperException as error:
@@ -68,12 +115,7 @@ def main(arguments: Sequence[str]) -> int:
             attempt=f"gymjax {' '.join(arguments)} --debug",
         )
         problem.__cause__ = error
-    if debug:
-        traceback.print_exception(problem)
-    groups = {group.name for group in app.registered_groups}
-    words = [word for word in arguments[:2] if not word.startswith("-")]
-    print_error(problem, as_json=as_json, command=" ".join(words if words[:1] and words[0] in groups else words[:1]))
-    return problem.exit_code
+    return problem.exit_code, problem
 
 
 def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:
@@ -82,6 +124,12 @@ def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:
     if "(Possible options:" in message:
         message, _, options = message.partition(" (Possible options:")
         hint = f"{options.strip(' )')}?"
+    message = re.sub(r"Value error, |, unable to parse .*", "", message).replace(": Input", ": input")
+    if option := re.fullmatch(r"(?i)no such option: --([\w-]+)", message):
+        from gym_jax.config.keys import all_keys
+
+        named = [key for key in all_keys() if key.split(".")[-1] == option[1].replace("-", "_")]
+        hint = hint or (f"`{min(named, key=len)}=...`?" if named else "")
     command = next((word for word in arguments if not word.startswith("-")), "")
     known = {name.name or name.callback.__name__ for name in app.registered_commands if name.callback}
     return ConfigError(
@@ -105,70 +153,57 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
-) -> None: ...
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=PANEL)] = False,
+    quiet: Annotated[
+        int,
+        typer.Option(
+            "--quiet", "-q", count=True, help="No progress, no notes; -qq: errors only.", rich_help_panel=PANEL
+        ),
+    ] = 0,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, help="Chunks, saves and timings too; -vv: every fact.", rich_help_panel=PANEL
+        ),
+    ] = 0,
+    log_format: Annotated[
+        Literal["text", "json"],
+        typer.Option(help="json: one object a line on stderr instead of progress.", rich_help_panel=PANEL),
+    ] = "text",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="Least level of the log file, and of JSON on stderr.", rich_help_panel=PANEL),
+    ] = "info",
+    log_file: Annotated[
+        str | None, typer.Option(help="Append events, warnings and errors to this file.", rich_help_panel=PANEL)
+    ] = None,
+) -> None: ...  # `main` has taken them out already, wherever they stood; here they are only described
 
 
 data = typer.Typer(help="Look at data, judge them, write them in another shape.", no_args_is_help=True)
+config = typer.Typer(help="What a run would be: show, judge, compare, begin a configuration.", no_args_is_help=True)
 models = typer.Typer(help="The model kinds there are, and their settings.", no_args_is_help=True)
 runs = typer.Typer(help="The runs there are, and what became of them.", no_args_is_help=True)
 
-app.command()(train)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(generate)
-for command in (check, describe, convert, resample):
-    data.command()(command)
+for command in (train, evaluate, predict, export, generate):
+    app.command(epilog=ANYWHERE)(command)
+for door in (check, describe, convert, resample):
+    data.command(epilog=ANYWHERE)(door)
+for name, listing in (("list", list_runs), ("show", show_run), ("best", best_run), ("prune", prune_runs)):
+    runs.command(name, epilog=ANYWHERE)(listing)
+for view in (configs.show, configs.validate, configs.diff, configs.init, configs.schema):
+    config.command(epilog=ANYWHERE)(view)
+for name, kinds in (("list", list_models), ("show", show_model)):
+    models.command(name, epilog=ANYWHERE)(kinds)
 app.add_typer(data, name="data")
+app.add_typer(config, name="config")
 app.add_typer(models, name="models")
 app.add_typer(runs, name="runs")
 
 
-@app.command()
+@app.command(epilog=ANYWHERE)
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """Check this installation: versions, devices, a compiled step, a checkpoint, disk."""
     from gym_jax.cli.doctor import doctor
 
     doctor(as_json)
-
-
-@models.command("list")
-def models_list(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """List the model kinds with what they are and their size at the default settings."""
-    from gym_jax.cli.models import list_models
-
-    list_models(as_json)
-
-
-@models.command("show")
-def models_show(
-    kind: Annotated[str, typer.Argument(help="A kind, such as lstm.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Show the settings of a kind with their defaults, and its parameters."""
-    from gym_jax.cli.models import show_model
-
-    show_model(kind, as_json)
-
-
-@runs.command("list")
-def runs_list(
-    root: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """List the runs under a folder, oldest first."""
-    from gym_jax.cli.runs import show_runs
-
-    show_runs(root, as_json)
-
-
-@runs.command("show")
-def runs_show(
-    run: Annotated[str, typer.Argument(help="A run folder, a name under --root, or latest.")],
-    root: Annotated[str, typer.Option(help="Folder of the runs.")] = "runs",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Show one run: settings, status, scores, checkpoints."""
-    from gym_jax.cli.runs import show_run
-
-    show_run(run, root, as_json)

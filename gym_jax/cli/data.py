@@ -4,10 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
+from gym_jax.cli.candidates import complete_config, complete_override
+
 FILE = Annotated[str, typer.Argument(help="File, folder or quoted glob.")]
 OVERRIDES = Annotated[
     list[str] | None,
-    typer.Argument(help="Settings as key=value, such as data.time_unit=s.", show_default=False),
+    typer.Argument(
+        help="Settings as key=value, such as data.time_unit=s.", show_default=False, autocompletion=complete_override
+    ),
 ]
 TARGET = Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated. Default: every number.")]
 OUT = Annotated[str, typer.Option("--out", "-o", help="File to write: .parquet, .csv(.gz), .feather, .jsonl or .npz.")]
@@ -19,7 +23,10 @@ def check(
     overrides: OVERRIDES = None,
     target: TARGET = None,
     config: Annotated[
-        list[str] | None, typer.Option("--config", "-c", help="YAML file or shipped name; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--config", "-c", help="YAML file or shipped name; may be repeated.", autocompletion=complete_config
+        ),
     ] = None,
     context: Annotated[int | None, typer.Option(help="Steps the model looks back.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.")] = None,

@@ -4,9 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from gym_jax.cli.candidates import complete_run
+
 
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run folder, a name under runs/, or latest.")],
+    run: Annotated[
+        str, typer.Argument(help="A run folder, a name under runs/, or latest.", autocompletion=complete_run)
+    ],
     data: Annotated[str | None, typer.Option("--data", "-d", help="Other data with the same columns.")] = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which part to score.")] = "test",
     platform: Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")] = None,

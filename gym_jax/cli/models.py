@@ -1,84 +1,156 @@
-"""`gymjax models`: what kinds there are and what can be set."""
+"""`gymjax models`: what kinds there are, what can be set, and what a model of them costs."""
 
-import inspect
-from typing import Any
+from typing import Annotated, Any
 
-import jax
-import jax.numpy as jnp
+import typer
 
-from gym_jax.cli.show import print_json, print_table
-from gym_jax.config.derive import schema_of
-from gym_jax.config.schema import Config
-from gym_jax.errors import ConfigError, did_you_mean
-from gym_jax.models.registry import MODELS
-from gym_jax.types import Inputs
+from gym_jax.cli.candidates import complete_kind, complete_override
+
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SEASON = 288
+"""Steps of a season where the data would give it: a day of five minutes."""
 
 
-def list_models(as_json: bool) -> None:
-    """Print every kind."""
-    rows = [_facts(kind) for kind in MODELS]
+def list_models(as_json: JSON = False) -> None:
+    """List the model kinds with what they are, their size and their cost at the default settings."""
+    from gym_jax.cli.show import print_json, print_table
+    from gym_jax.config.judge import judge
+    from gym_jax.models.registry import MODELS
+
+    configs = [judge({"model": {"kind": kind}}) for kind in MODELS]
+    rows = [_facts(config, targets=1) for config in configs]
     if as_json:
         print_json("models list", {"models": rows})
         return
     print_table(
-        ("kind", "parameters", "trained by", "what"), [(r["kind"], r["parameters"], r["by"], r["what"]) for r in rows]
+        ("kind", "parameters", "FLOPs a window", "trained by", "what"),
+        [(r["kind"], r["parameters"], r["flops"]["forecast"], r["by"], r["what"]) for r in rows],
     )
-    task = Config().task
-    print(f"\nparameters at the defaults: context {task.context}, horizon {task.horizon}, one channel")
+    print(f"\nat the defaults: context {configs[0].task.context}, horizon {configs[0].task.horizon}, one channel")
 
 
-def show_model(kind: str, as_json: bool) -> None:
-    """Print one kind. Raises ConfigError when there is no such kind."""
+def show_model(
+    kind: Annotated[str, typer.Argument(help="A kind, such as lstm.", autocompletion=complete_kind)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Settings as key=value, such as model.hidden=128.",
+            show_default=False,
+            autocompletion=complete_override,
+        ),
+    ] = None,
+    context: Annotated[int | None, typer.Option(help="Steps the model looks back.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.")] = None,
+    targets: Annotated[int, typer.Option(min=1, help="Columns it forecasts, its only channels.")] = 1,
+    as_json: JSON = False,
+) -> None:
+    """Show the settings of a kind, and the parameters, size and cost of the model that they make.
+
+    Settings are judged as `gymjax train` judges them.
+    """
+    import inspect
+    import shlex
+
+    from gym_jax.cli.show import print_json, print_table, size
+    from gym_jax.config.load import load_config
+    from gym_jax.errors import ConfigError, did_you_mean
+    from gym_jax.models.registry import MODELS
+
     if kind not in MODELS:
         raise ConfigError(f"no model kind `{kind}`", hint=did_you_mean(kind, MODELS), attempt="gymjax models list")
-    facts = _facts(kind)
+    options = {"task.context": context, "task.horizon": horizon}
+    given = {key: value for key, value in options.items() if value is not None}
+    config = load_config([], [f"model={kind}", *(overrides or [])], given)
+    if config.model.kind != kind:
+        raise ConfigError(
+            f"model.kind={config.model.kind} is another kind than `{kind}`",
+            hint="name the kind once",
+            attempt=f"gymjax models show {config.model.kind}",
+        )
+    facts = _facts(config, targets=targets)
     if as_json:
         print_json("models show", facts)
         return
     print(f"{kind}: {inspect.getdoc(MODELS[kind].module)}\n")
-    print_table(
-        ("setting", "default", "type"), [(f"model.{s['name']}", s["default"], s["type"]) for s in facts["settings"]]
-    )
-    if facts["shapes"]:
+    if facts["settings"]:
+        columns = ("value", "default", "type")
+        rows = [(f"model.{s['name']}", *(s[c] for c in columns)) for s in facts["settings"]]
+        print_table(("setting", *columns), rows)
         print()
-        print_table(("parameter", "shape", "size"), [(s["name"], str(s["shape"]), s["size"]) for s in facts["shapes"]])
-    print(f"\n{facts['parameters']:,} parameters at context {Config().task.context}, horizon {Config().task.horizon}")
-    print(f"try: gymjax train --model {kind}")
+    if facts["shapes"]:
+        rows = [(s["name"], _axes(s["shape"]), s["size"], s["dtype"]) for s in facts["shapes"]]
+        print_table(("parameter", "shape", "size", "dtype"), rows)
+        print()
+    costs = {
+        "trained by": facts["by"],
+        "parameters": facts["parameters"],
+        "memory of the parameters": size(facts["bytes"]),
+        "past": _axes(["window", *facts["past"]]),
+        "forecast": _axes(["window", *facts["forecast"]]),
+        "FLOPs of a window, forecast": facts["flops"]["forecast"],
+        "FLOPs of a window, training step": facts["flops"]["train_step"],
+    }
+    print_table(("what", "value"), list(costs.items()))
+    words = [f"--{key.removeprefix('task.')}={value}" for key, value in given.items()]
+    print(f"try: {shlex.join(['gymjax', 'train', '--model', kind, *words, *(overrides or [])])}")
 
 
-def _facts(kind: str) -> dict[str, Any]:
-    entry, task = MODELS[kind], Config().task
-    extra = {"season": 288} if "season" in entry.fields else {}
-    context = max(task.context, extra.get("season", 0))
-    module = entry.module(horizon=task.horizon, **extra)
-    inputs = Inputs(past=jax.ShapeDtypeStruct((1, context, 1), jnp.float32))  # type: ignore[arg-type]
-    variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x), inputs)
-    leaves = jax.tree_util.tree_leaves_with_path(variables.get("params", {}))
+def _facts(config: Any, *, targets: int) -> dict[str, Any]:
+    """Return what the configured model is, without making one: sizes in numbers, FLOPs of one window."""
+    import inspect
+
+    import jax
+    import jax.numpy as jnp
+
+    from gym_jax.config.derive import settings
+    from gym_jax.config.keys import find_key
+    from gym_jax.models.registry import MODELS
+    from gym_jax.run.assemble import Shape, build_model
+    from gym_jax.train.flops import count_flops
+    from gym_jax.types import Inputs
+
+    kind, entry, own = config.model.kind, MODELS[config.model.kind], settings(config.model)
+    module = build_model(config, Shape(targets, (), SEASON))
+    context = max(config.task.context, getattr(module, "season", None) or 0)
+    inputs: Any = Inputs(past=jax.ShapeDtypeStruct((1, context, targets), jnp.float32))  # type: ignore[arg-type]
+    forecast, variables = jax.eval_shape(lambda x: module.init_with_output(jax.random.key(0), x), inputs)
+    params = variables.get("params", {})
+
+    def total(params: Any, inputs: Inputs) -> Any:
+        answer: Any = module.apply({"params": params}, inputs, train=True, rngs={"dropout": jax.random.key(0)})
+        return answer.sum()
+
     shapes = [
-        {"name": "/".join(str(k.key) for k in path), "shape": list(leaf.shape), "size": leaf.size}
-        for path, leaf in leaves
+        {
+            "name": jax.tree_util.keystr(path, simple=True, separator="/"),
+            "shape": list(leaf.shape),
+            "size": leaf.size,
+            "dtype": str(leaf.dtype),
+        }
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
     ]
-    schema = schema_of(kind, entry.module)
-    properties = schema.model_json_schema()["properties"]
-    settings = [
-        {"name": name, "default": schema.model_fields[name].get_default(), "type": _words(properties[name])}
-        for name in schema.model_fields
-        if name != "kind"
-    ]
-    by = "gradient" if entry.solve is None else ("closed form" if shapes else "nothing to train")
-    what = (inspect.getdoc(entry.module) or "").split("\n")[0]
-    size = sum(shape["size"] for shape in shapes)
-    return {"kind": kind, "what": what, "by": by, "parameters": size, "settings": settings, "shapes": shapes}
+    trained = entry.solve is None
+    return {
+        "kind": kind,
+        "what": (inspect.getdoc(entry.module) or "").split("\n")[0],
+        "by": "gradient" if trained else ("closed form" if shapes else "nothing to train"),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)),
+        "past": list(inputs.past.shape[1:]),
+        "forecast": list(forecast.shape[1:]),
+        "flops": {
+            "forecast": count_flops(module.apply, variables, inputs),
+            "train_step": count_flops(jax.grad(total), params, inputs) if trained else None,
+        },
+        "settings": [
+            {"name": name, "value": value, "default": key.default, "type": key.type}
+            for name, value in own.items()
+            if (key := find_key(f"model.{name}", kind)) is not None
+        ],
+        "shapes": shapes,
+    }
 
 
-def _words(schema: dict[str, Any]) -> str:
-    """Return a JSON schema in a few words."""
-    if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
-    if "anyOf" in schema:
-        return " or ".join(_words(part) for part in schema["anyOf"])
-    if schema.get("type") == "array":
-        return f"list of {_words(schema.get('items', {}))}"
-    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    bounds = [f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema]
-    return " ".join([schema.get("type", "any"), ", ".join(bounds)]).strip()
+def _axes(shape: list[Any]) -> str:
+    """Return a shape as people write it: no thousands, which would read as axes."""
+    return f"[{', '.join(map(str, shape))}]"

@@ -4,9 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from gym_jax.cli.candidates import complete_run
+
 
 def predict(
-    run: Annotated[str, typer.Argument(help="A run folder, a name under runs/, or latest.")],
+    run: Annotated[
+        str, typer.Argument(help="A run folder, a name under runs/, or latest.", autocompletion=complete_run)
+    ],
     data: Annotated[str | None, typer.Option("--data", "-d", help="Other data with the same columns.")] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="File to write: .parquet, .csv or .csv.gz.")] = None,
     platform: Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")] = None,
@@ -14,7 +18,7 @@ def predict(
 ) -> None:
     """Forecast the steps after the data: id, time, step and a column per target, in the data's units."""
     from gym_jax.cli.platform import choose_platform
-    from gym_jax.cli.show import print_json, print_table
+    from gym_jax.cli.show import print_json, print_table, weights_line
     from gym_jax.data.write import write_frame
     from gym_jax.metrics import plain
     from gym_jax.run.predict import predict_run
@@ -22,6 +26,7 @@ def predict(
     choose_platform(platform)
     frame = predict_run(run, data=data)
     path = str(write_frame(frame, out)) if out else None
+    origin = {"step": frame.attrs["step"], "weights": frame.attrs["weights"]}
     text = frame.astype({frame.columns[1]: str})
     if as_json:
         rows = (
@@ -29,10 +34,11 @@ def predict(
             if path
             else {"forecast": [{k: plain(v) for k, v in row.items()} for row in text.to_dict("records")]}
         )
-        print_json("predict", {"run": run, "out": path, **rows})
+        print_json("predict", {"run": run, "out": path, **origin, **rows})
         return
     if path is None:
         print_table(list(text.columns), text.itertuples(index=False))
     else:
         print_table(list(text.columns), text.head(6).itertuples(index=False))
         print(f"... {len(frame):,} rows of {frame.iloc[:, 0].nunique():,} series in {path}")
+    print(f"\n{weights_line(**origin)}")

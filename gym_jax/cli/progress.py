@@ -1,28 +1,69 @@
-"""Progress on stderr: a live bar on a terminal, a plain line per epoch elsewhere."""
+"""Progress on stderr: a live bar on a terminal, one row in a notebook, plain lines elsewhere; every event is logged."""
 
+import html
+import logging
+import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal, TextIO
+
+from gym_jax.cli.log import Output, line_of, log
 
 Watch = Callable[[Any], None]
+Style = Literal["rich", "plain", "notebook", "json", "none"]
 SLOW = 10.0
 """Seconds between plain lines inside a long epoch."""
+FINE = ("chunk", "saved")
+"""Events that are shown with -v and logged at the level debug."""
 
 
 @contextmanager
-def watcher(*, plain: bool = False, quiet: bool = False) -> Iterator[Watch]:
-    """Yield a function that shows the events of a run."""
-    dumb = os.environ.get("TERM") == "dumb" or bool(os.environ.get("CI")) or "NO_COLOR" in os.environ
-    if quiet:
-        yield lambda event: None
-    elif plain or dumb or not sys.stderr.isatty():
-        yield _plain()
-    else:
-        with _live() as watch:
-            yield watch
+def watcher(output: Output | None = None, *, plain: bool = False) -> Iterator[Watch]:
+    """Yield a function that shows and logs the events of a run: `train_run(config, watch=watch)`.
+
+    A user of the library gets what suits the place: a row in a notebook, a bar on a terminal.
+    """
+    output = output or Output()
+    show = {"rich": _live, "plain": _plain, "notebook": _notebook}.get(style(output, plain=plain), _nothing)
+    with show(output.verbosity) as watch:
+
+        def tell(event: Any) -> None:
+            log(event.kind, _brief(event.facts), logging.DEBUG if event.kind in FINE else logging.INFO)
+            watch(event)
+
+        yield tell
+
+
+def style(
+    output: Output | None = None,
+    *,
+    plain: bool = False,
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+    notebook: bool | None = None,
+) -> Style:
+    """Return how progress is shown: what is asked for first, then what the place can show."""
+    output, environ = output or Output(), os.environ if environ is None else environ
+    dumb = environ.get("TERM") == "dumb" or bool(environ.get("CI")) or "NO_COLOR" in environ
+    if output.format == "json":
+        return "json"
+    if output.verbosity < 0:
+        return "none"
+    if plain or dumb:
+        return "plain"
+    if in_notebook() if notebook is None else notebook:
+        return "notebook"
+    return "rich" if (stream or sys.stderr).isatty() else "plain"
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook; IPython is not imported to find out."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
 
 
 def opening(facts: dict[str, Any]) -> list[str]:
@@ -50,6 +91,15 @@ def epoch_line(facts: dict[str, Any], eta: float | None) -> str:
     )
 
 
+def chunk_line(facts: dict[str, Any], eta: float | None) -> str:
+    """Return one line for a place inside an epoch."""
+    left = f"  eta {clock(eta)}" if eta is not None else ""
+    return (
+        f"epoch {facts['epoch'] + 1}/{facts['epochs']}  batch {facts['batch']:,}/{facts['batches']:,}"
+        f"  loss {facts['loss']:.5g}  {facts['windows_per_second']:,} windows/s{left}"
+    )
+
+
 def closing(facts: dict[str, Any]) -> str:
     """Return the line that says whose weights the run ends with."""
     best = facts["best"]
@@ -59,40 +109,73 @@ def closing(facts: dict[str, Any]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a length of time as 1:02:03 or 2:03."""
+    """Return a length of time as 1:02:03 or 2:03; one that is not known yet as -:--."""
+    if not math.isfinite(seconds):
+        return "-:--"
     whole = int(seconds)
     minutes = f"{whole // 60 % 60}:{whole % 60:02d}"
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else minutes
 
 
-def _plain() -> Watch:
-    last = time.monotonic()
-    eta = _Eta()
+def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
+    """Return a function of an event and the time left that says it in lines, the more the higher the verbosity."""
+    began = mark = time.monotonic()
 
-    def watch(event: Any) -> None:
-        nonlocal last
-        facts = event.facts
-        lines: list[str] = []
+    def lines(event: Any, left: float | None) -> list[str]:
+        nonlocal mark
+        facts, passed = event.facts, time.monotonic() - mark
+        mark += passed
+        out: list[str] = []
+        timed = ""
         if event.kind == "start":
-            lines = opening(facts)
+            out, timed = opening(facts), f"read, judged and planned in {passed:.1f}s"
         elif event.kind == "epoch":
-            lines = [epoch_line(facts, eta.left(facts))]
-        elif event.kind == "chunk" and time.monotonic() - last > SLOW:
-            lines = [
-                f"epoch {facts['epoch'] + 1}/{facts['epochs']}  batch {facts['batch']:,}/{facts['batches']:,}"
-                f"  loss {facts['loss']:.5g}  {facts['windows_per_second']:,} windows/s  eta {clock(eta.left(facts))}"
-            ]
+            out = [epoch_line(facts, left)]
         elif event.kind == "scored":
-            lines = [closing(facts)]
-        if lines:
-            last = time.monotonic()
-            print("\n".join(lines), file=sys.stderr, flush=True)
+            out, timed = [closing(facts)], f"scored in {passed:.1f}s, all in all {mark - began:.1f}s"
+        elif event.kind == "chunk" and verbosity > 0:
+            out = [f"{chunk_line(facts, left)}  {passed:.2f}s"]
+        elif event.kind == "saved" and verbosity > 0:
+            out = [f"saved step {facts['step']:,} in {passed:.2f}s"]
+        if timed and verbosity > 0:
+            out.append(timed)
+        return [*out, f"{event.kind}: {line_of(facts)}"] if verbosity > 1 else out
 
-    return watch
+    return lines
+
+
+def _brief(facts: Any) -> Any:
+    """Return facts without the tables a value per series and step: they stand in scores.json."""
+    if not isinstance(facts, dict):
+        return facts
+    return {key: _brief(value) for key, value in facts.items() if not str(key).startswith("per_")}
 
 
 @contextmanager
-def _live() -> Iterator[Watch]:
+def _nothing(verbosity: int) -> Iterator[Watch]:
+    yield lambda event: None
+
+
+@contextmanager
+def _plain(verbosity: int) -> Iterator[Watch]:
+    last = time.monotonic()
+    lines, eta = make_lines(verbosity), _Eta()
+
+    def watch(event: Any) -> None:
+        nonlocal last
+        left = eta.left(event)
+        out = lines(event, left)
+        if event.kind == "chunk" and not out and time.monotonic() - last > SLOW:
+            out = [chunk_line(event.facts, left)]
+        if out:
+            last = time.monotonic()
+            print("\n".join(out), file=sys.stderr, flush=True)
+
+    yield watch
+
+
+@contextmanager
+def _live(verbosity: int) -> Iterator[Watch]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -103,43 +186,62 @@ def _live() -> Iterator[Watch]:
         TextColumn("{task.fields[text]}"),
         TimeElapsedColumn(),
     )
-    eta = _Eta()
+    lines, eta = make_lines(verbosity), _Eta()
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("reading", total=None, text="")
 
         def watch(event: Any) -> None:
-            facts = event.facts
+            left = eta.left(event)
+            for line in lines(event, None):
+                console.print(line, markup=False, soft_wrap=True)
             if event.kind == "start":
-                for line in opening(facts):
-                    console.print(line, markup=False, soft_wrap=True)
                 progress.update(bar, description="compiling")
-            elif event.kind == "chunk":
-                done = facts["epoch"] + facts["batch"] / facts["batches"]
-                text = (
-                    f"loss {facts['loss']:.4g}  lr {facts['lr']:.1e}  {facts['windows_per_second']:,} windows/s  "
-                    f"eta {clock(eta.left(facts))}"
-                )
-                progress.update(
-                    bar,
-                    description=f"epoch {facts['epoch'] + 1}/{facts['epochs']}",
-                    total=facts["epochs"],
-                    completed=done,
-                    text=text,
-                )
-            elif event.kind == "epoch":
-                console.print(epoch_line(facts, None), markup=False, soft_wrap=True)
-                text = f"eta {clock(eta.left(facts))}"
-                progress.update(
-                    bar,
-                    description=f"epoch {facts['epoch']}/{facts['epochs']}",
-                    total=facts["epochs"],
-                    completed=facts["epoch"],
-                    text=text,
-                )
-            elif event.kind == "scored":
-                console.print(closing(facts), markup=False)
+            elif left is not None:
+                title, done, total, text = _place(event.facts, left)
+                progress.update(bar, description=title, completed=done, total=total, text=text)
 
         yield watch
+
+
+@contextmanager
+def _notebook(verbosity: int) -> Iterator[Watch]:
+    display = import_module("IPython.display")
+    lines, eta = make_lines(verbosity), _Eta()
+    said: list[str] = []
+    bar = "<progress></progress> reading"
+    handle = display.display(display.HTML(bar), display_id=True)
+
+    def watch(event: Any) -> None:
+        nonlocal bar
+        left = eta.left(event)
+        out = lines(event, left)
+        if event.kind == "start":
+            bar = "<progress></progress> compiling"
+        elif event.kind == "scored":
+            bar = '<progress value="1" max="1"></progress> ' + html.escape(out[0])
+            out = out[1:]
+        elif left is not None:
+            title, done, total, text = _place(event.facts, left)
+            bar = f'<progress value="{done:g}" max="{total}"></progress> {html.escape(f"{title}  {text}")}'
+        if event.kind != "epoch":  # the row has it already
+            said.extend(out)
+        body = "<br>".join([bar, *map(html.escape, said)])
+        handle.update(display.HTML(f'<div style="font-family: monospace">{body}</div>'))
+
+    yield watch
+
+
+def _place(facts: dict[str, Any], left: float) -> tuple[str, float, int, str]:
+    """Return the title, the epochs done and to do, and the numbers of a bar."""
+    if "batch" not in facts:
+        value = f"val {facts['val_loss']:.4g}  " if "val_loss" in facts else ""
+        text = f"loss {facts['loss']:.4g}  {value}eta {clock(left)}"
+        return f"epoch {facts['epoch']}/{facts['epochs']}", facts["epoch"], facts["epochs"], text
+    done = facts["epoch"] + facts["batch"] / facts["batches"]
+    text = (
+        f"loss {facts['loss']:.4g}  lr {facts['lr']:.1e}  {facts['windows_per_second']:,} windows/s  eta {clock(left)}"
+    )
+    return f"epoch {facts['epoch'] + 1}/{facts['epochs']}", done, facts["epochs"], text
 
 
 class _Eta:
@@ -148,11 +250,14 @@ class _Eta:
     def __init__(self) -> None:
         self.mark: tuple[float, float] | None = None
 
-    def left(self, facts: dict[str, Any]) -> float:
+    def left(self, event: Any) -> float | None:
+        if event.kind not in ("chunk", "epoch"):
+            return None
+        facts = event.facts
         done = facts["epoch"] + facts.get("batch", 0) / facts.get("batches", 1)
         if self.mark is None:
             self.mark = (time.monotonic(), done)
-            return facts.get("seconds", 0.0) * (facts["epochs"] - done)
+            return float(facts["seconds"] * (facts["epochs"] - done)) if "seconds" in facts else math.inf
         began, first = self.mark
         rate = (time.monotonic() - began) / max(done - first, 1e-9)
         return rate * (facts["epochs"] - done)

@@ -1,72 +1,86 @@
-"""`gymjax runs`: what was run and what became of it."""
+"""`gymjax runs`: what was run, what became of it, which was best, which may go."""
 
-from typing import Any
+from typing import Annotated, Literal
 
-from gym_jax.cli.show import cell, print_json, print_scores, print_table
-from gym_jax.errors import GymJaxError
-from gym_jax.run.folder import RunFolder, list_runs, open_run
+import typer
 
+from gym_jax.cli.candidates import complete_kind, complete_run
 
-def show_runs(root: str, as_json: bool) -> None:
-    """Print a line per run."""
-    rows = [_line(run) for run in list_runs(root)]
-    if as_json:
-        print_json("runs list", {"root": root, "runs": rows})
-    elif rows:
-        columns = ("name", "model", "status", "epochs", "steps", "val_loss", "test_mae")
-        print_table(columns, [[row[key] for key in columns] for row in rows])
-    else:
-        print(f"no runs in {root}")
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ROOT = Annotated[str, typer.Option(help="Folder of the runs.")]
+ALL_STATUS = "done, stopped, failed, running or damaged; several with commas."
 
 
-def show_run(run: str, root: str, as_json: bool) -> None:
-    """Print one run."""
-    folder = open_run(run, root)
-    scores = folder.read_json("scores.json")
-    steps = sorted(int(p.name) for p in folder.checkpoints.glob("*") if p.name.isdigit())
-    document = {
-        **_line(folder),
-        "folder": str(folder.path),
-        "config": folder.read_config(),
-        "environment": folder.read_json("env.json"),
-        "state": folder.read_json("status.json"),
-        "checkpoints": steps,
-        "scores": scores,
-    }
-    if as_json:
-        print_json("runs show", document | {"run_status": document.pop("status")})
-        return
-    config, environment = document["config"], document["environment"]
-    rows = [
-        ("folder", document["folder"]),
-        ("status", document["status"]),
-        ("data", config["data"]["path"] or "generated CPU-allocation panel"),
-        ("model", ", ".join(f"{key}={value}" for key, value in config["model"].items())),
-        ("loss, optimiser", f"{config['loss']['kind']}, {config['optim']['kind']} lr={config['optim']['lr']:g}"),
-        ("epochs, steps", f"{document['epochs']}, {document['steps']}"),
-        ("best", ", ".join(f"{key} {cell(value)}" for key, value in document["state"].get("best", {}).items()) or None),
-        ("checkpoints", ", ".join(map(str, steps)) or "none"),
-        ("made with", f"gym_jax {environment.get('gym_jax')}, jax {environment.get('packages', {}).get('jax')}"),
-    ]
-    print_table(("what", "value"), rows)
-    if scores:
-        print_scores(scores)
+def list_runs(
+    root: ROOT = "runs",
+    sort: Annotated[
+        Literal["oldest", "newest", "name", "model", "status", "epochs", "steps", "val_loss", "test_mae"],
+        typer.Option(help="What comes first; of numbers the smallest."),
+    ] = "oldest",
+    limit: Annotated[
+        int | None, typer.Option(help="Show the first N; in the order `oldest`, the last N.", min=1)
+    ] = None,
+    status: Annotated[str | None, typer.Option(help=f"Only {ALL_STATUS}")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Only this kind; several with commas.", autocompletion=complete_kind),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """List the runs under a folder, oldest first."""
+    from gym_jax.cli import tables
+
+    tables.show_runs(root, as_json, sort=sort, limit=limit, status=status, model=model)
 
 
-def _line(run: RunFolder) -> dict[str, Any]:
-    try:
-        status, scores, config = run.read_json("status.json"), run.read_json("scores.json"), run.read_config()
-        kind = config["model"]["kind"]
-    except (GymJaxError, KeyError, TypeError):
-        status, scores, kind = {"status": "damaged"}, {}, None
-    targets = scores.get("model", {}).get("targets", {})
-    first: dict[str, Any] = next(iter(targets.values()), {})
-    return {
-        "name": run.path.name,
-        "model": kind,
-        "status": status.get("status", "unknown"),
-        "epochs": status.get("epochs"),
-        "steps": status.get("steps"),
-        "val_loss": status.get("best", {}).get("val_loss"),
-        "test_mae": first.get("mae"),
-    }
+def show_run(
+    run: Annotated[
+        str, typer.Argument(help="A run folder, a name under --root, or latest.", autocompletion=complete_run)
+    ],
+    root: ROOT = "runs",
+    as_json: JSON = False,
+) -> None:
+    """Show one run: settings, status, scores, checkpoints. Leaves with 4 when there is no such run."""
+    from gym_jax.cli import tables
+
+    tables.show_run(run, root, as_json)
+
+
+def best_run(
+    metric: Annotated[
+        str, typer.Option(help="mae, rmse, r2, ... of the test scores, or val_loss. Lower is better; of r2, higher.")
+    ] = "mae",
+    root: ROOT = "runs",
+    target: Annotated[str | None, typer.Option(help="Column to judge by; default the first of each run.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Rank the finished runs by a test metric; only runs of the same data, target, horizon and windows together.
+
+    Leaves with 2 when no run has that metric or target, with 4 when no run is finished.
+    """
+    from gym_jax.cli import tables
+
+    tables.show_best(root, metric, target, as_json)
+
+
+def prune_runs(
+    root: ROOT = "runs",
+    keep: Annotated[
+        int | None, typer.Option(help="Of the runs that the other criteria choose, the newest N stay.", min=0)
+    ] = None,
+    status: Annotated[str | None, typer.Option(help=f"Only {ALL_STATUS}")] = None,
+    older_than: Annotated[str | None, typer.Option(help="Only runs untouched for so long: 12h, 7d.")] = None,
+    best_too: Annotated[
+        bool, typer.Option("--all", help="Also the best run of each group that `runs best` ranks.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it nothing is.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Say which runs would go and how many bytes that frees; with --yes, remove them.
+
+    A run in use, a symlink and a folder that gymjax train did not make are never touched. Leaves with 2 when no
+    criterion is given, with 6 when a folder can not be removed.
+    """
+    from gym_jax.cli import tables
+
+    tables.prune_runs(root, as_json, keep=keep, status=status, older_than=older_than, best_too=best_too, yes=yes)

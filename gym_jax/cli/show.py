@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gym_jax.errors import DataError, GymJaxError
+from gym_jax.errors import ConfigError, DataError, GymJaxError
 
 ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 
@@ -19,8 +19,9 @@ def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None
     """Print an error: three lines on stderr, or one JSON document on stdout."""
     if as_json:
         document: dict[str, Any] = {"schema": 1, "command": command, "status": "error", **_facts(error)}
-        if isinstance(error, DataError):
+        if isinstance(error, ConfigError | DataError):
             document["problems"] = [_facts(problem) for problem in error.problems or (error,)]
+        if isinstance(error, DataError):
             document["findings"] = [finding._asdict() for finding in error.findings]
         print(json.dumps({**document, "exit_code": error.exit_code}, indent=1))
         return
@@ -76,6 +77,18 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     for note in scores["notes"]:
         print(f"\nnote: {note}")
     print(f"\n{scores['verdict']}")
+    if "weights" in scores:
+        print(weights_line(scores["step"], scores["weights"]))
+
+
+def weights_line(step: int, weights: str) -> str:
+    """Return a sentence that says which weights judged or forecast."""
+    kinds = {
+        "trained": "the weights",
+        "ema": "the running average of the weights (ema)",
+        "schedule_free": "the averaged weights (schedule-free)",
+    }
+    return f"made with {kinds[weights]} of step {step:,}"
 
 
 def size(count: float) -> str:

@@ -51,13 +51,12 @@ ERRORS = {
         2,
         "error: `model.kind=ltsm` (from the command line) is not known",
         "hint: did you mean `lstm`?",
-        "try: gymjax models show lstm",
+        "try: gymjax models list",
     ),
     ("train", "model.hiden=3", "train.epochs=0"): (
         2,
-        "error: unknown key `model.hiden` (from the command line); `train.epochs=0` (from the command line): "
-        "input should be greater than 0",
-        "hint: did you mean `model.hidden`?",
+        "error: unknown key `model.hiden` (from the command line); `train.epochs=0` (from the command line) is not > 0",
+        "hint: did you mean `model.hidden`?; `train.epochs` is integer > 0, by default 20",
         "try: gymjax models show lstm",
     ),
     ("train", "--config", "cpu_alocation"): (
@@ -70,29 +69,31 @@ ERRORS = {
         2,
         "error: model.heads=4 does not divide model.width=30",
         "hint: every head gets an equal share of the width",
-        "try: model.width=32",
+        "try: gymjax train ... model.width=32",
     ),
     ("train", "data.split.train=0.9"): (
         2,
-        "error: `data.split={'train': 0.9}`: train 0.9 and val 0.1 leave no test part",
-        "try: gymjax train --dry-run",
+        "error: `data.split` (from the command line): train 0.9 and val 0.1 leave no test part",
+        "hint: it has kind, train, val, val_steps, test_steps, val_from, test_from, until, gap, seed",
+        "try: gymjax config show data",
     ),
     ("train", "-m", "mlp", "model.heads=2"): (
         2,
         "error: unknown key `model.heads` (from the command line)",
         "hint: it belongs to model=transformer, this is mlp",
-        "try: gymjax models show lstm",
+        "try: gymjax models show mlp",
     ),
     ("train", "data=cpu.csv"): (
         2,
         "error: `data=cpu.csv` (from the command line) is no section",
         "hint: did you mean `data.path=cpu.csv`?",
-        "try: gymjax train --dry-run",
+        "try: gymjax config show data",
     ),
     ("train", "--devices", "2"): (
         2,
-        "error: `train={'devices': 2}`: devices=2 needs a placement: cores, shard or pmap",
-        "try: gymjax train --dry-run",
+        "error: train.devices=2 needs a placement: cores, shard or pmap",
+        "hint: train.placement=one runs on one device",
+        "try: gymjax train ... train.placement=cores",
     ),
     ("train", "data.layout=wide"): (
         2,
@@ -103,7 +104,7 @@ ERRORS = {
     ("train", "optim.lr=1,2"): (
         2,
         "error: override `optim.lr=1,2` names several values",
-        "hint: one run takes one value of each",
+        "hint: one run takes one value of each; a list stands in brackets: [1,2]",
     ),
     ("train", "--max-time", "soon"): (
         2,

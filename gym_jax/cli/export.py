@@ -1,0 +1,31 @@
+"""`gymjax export`: a run's weights as plain files."""
+
+from typing import Annotated
+
+import typer
+
+from gym_jax.cli.candidates import complete_run
+
+
+def export(
+    run: Annotated[
+        str, typer.Argument(help="A run folder, a name under runs/, or latest.", autocompletion=complete_run)
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder to make.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write the weights that judge and forecast as NumPy arrays, with a manifest: what they are and what they need."""
+    import math
+
+    from gym_jax.cli.show import print_json, size, weights_line
+    from gym_jax.run.export import export_run
+
+    manifest = export_run(run, out)
+    if as_json:
+        print_json(
+            "export", {"out": out, "manifest": {k: v for k, v in manifest.items() if k not in ("config", "data")}}
+        )
+        return
+    numbers = sum(math.prod(array["shape"]) for array in manifest["arrays"].values())
+    print(f"{out}: {len(manifest['arrays'])} arrays, {numbers:,} numbers, {size(4 * numbers)}")
+    print(weights_line(manifest["step"], manifest["weights"]))

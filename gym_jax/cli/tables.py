@@ -1,0 +1,202 @@
+"""What `gymjax runs` prints: a line per run, one run, the ranked field, what may go."""
+
+from typing import Any
+
+from gym_jax.cli.show import cell, print_json, print_scores, print_table, size
+from gym_jax.errors import ConfigError, RunInUse, did_you_mean
+from gym_jax.run.folder import empty_removed, list_runs, open_run, remove_run
+from gym_jax.run.prune import Chosen, Kept, choose_runs
+from gym_jax.run.ranking import STATUS, Entry, Group, differences, rank, read_entry
+
+FIELD = ("mae", "rmse", "r2", "val_loss")
+"""Metrics beside the one that ranks."""
+
+
+def show_runs(
+    root: str,
+    as_json: bool,
+    *,
+    sort: str = "oldest",
+    limit: int | None = None,
+    status: str | None = None,
+    model: str | None = None,
+) -> None:
+    """Print a line per run."""
+    statuses, kinds = _several(status, STATUS), model.split(",") if model else None
+    rows = [_line(read_entry(run)) for run in list_runs(root)]
+    rows = [row for row in rows if statuses is None or row["status"] in statuses]
+    rows = [row for row in rows if kinds is None or row["model"] in kinds]
+    if sort == "newest":
+        rows.reverse()
+    elif sort != "oldest":
+        known = [row for row in rows if row[sort] is not None]
+        rows = sorted(known, key=lambda row: row[sort]) + [row for row in rows if row[sort] is None]
+    if limit is not None:
+        rows = rows[-limit:] if sort == "oldest" else rows[:limit]
+    if as_json:
+        print_json("runs list", {"root": root, "runs": rows})
+    elif rows:
+        columns = ("name", "model", "status", "epochs", "steps", "val_loss", "test_mae")
+        print_table(columns, [[row[key] for key in columns] for row in rows])
+    else:
+        print(f"no runs in {root}" + (" with that status and model" if statuses or kinds else ""))
+
+
+def show_run(run: str, root: str, as_json: bool) -> None:
+    """Print one run."""
+    folder = open_run(run, root)
+    scores = folder.read_json("scores.json")
+    steps = sorted(int(p.name) for p in folder.checkpoints.glob("*") if p.name.isdigit())
+    document = {
+        **_line(read_entry(folder)),
+        "folder": str(folder.path),
+        "config": folder.read_config(),
+        "environment": folder.read_json("env.json"),
+        "state": folder.read_json("status.json"),
+        "checkpoints": steps,
+        "scores": scores,
+    }
+    config, environment, state = document["config"], document["environment"], document["state"]
+    document["weights"] = state.get("weights")
+    document["parent"] = config["run"].get("parent")
+    if as_json:
+        print_json("runs show", document | {"run_status": document.pop("status")})
+        return
+    rows = [
+        ("folder", document["folder"]),
+        ("status", document["status"]),
+        ("data", config["data"]["path"] or "generated CPU-allocation panel"),
+        ("model", ", ".join(f"{key}={value}" for key, value in config["model"].items())),
+        ("loss, optimiser", f"{config['loss']['kind']}, {config['optim']['kind']} lr={config['optim']['lr']:g}"),
+        ("epochs, steps", f"{document['epochs']}, {document['steps']}"),
+        ("best", ", ".join(f"{key} {cell(value)}" for key, value in state.get("best", {}).items()) or None),
+        ("weights", document["weights"]),
+        ("parent", document["parent"]),
+        ("checkpoints", ", ".join(map(str, steps)) or "none"),
+        ("made with", f"gym_jax {environment.get('gym_jax')}, jax {environment.get('packages', {}).get('jax')}"),
+    ]
+    print_table(("what", "value"), [row for row in rows if row[0] not in ("weights", "parent") or row[1]])
+    if scores:
+        print_scores(scores)
+
+
+def show_best(root: str, metric: str, target: str | None, as_json: bool) -> None:
+    """Print the finished runs ranked, a table for every group that can be compared."""
+    groups = rank([read_entry(run) for run in list_runs(root)], metric, target)
+    differ = differences(groups)
+    best = None if len(groups) > 1 or groups[0].ranked[0][1] is None else groups[0].ranked[0][0].name
+    if as_json:
+        document = [_group(group, metric, target) for group in groups]
+        print_json("runs best", {"root": root, "metric": metric, "best": best, "differ": differ, "groups": document})
+        return
+    if differ:
+        print(f"{len(groups)} groups of runs that can not be compared, because they differ in {', '.join(differ)}:\n")
+    columns = [name for name in FIELD if name != metric]
+    for group in groups:
+        facts = group.facts
+        print(
+            f"{facts['data']}, {target or facts['targets'][0]}, horizon {facts['horizon']}, "
+            f"{facts['windows']:,} {facts['part']} windows"
+        )
+        top = group.ranked[0][1]
+        rows = [
+            (place, entry.name, entry.model, value, _behind(value, top), *(entry.value(k, target) for k in columns))
+            for place, (entry, value) in enumerate(group.ranked, 1)
+        ]
+        print_table(("", "name", "model", metric, "behind", *columns), rows)
+        print(f"best of {len(rows)}: {group.ranked[0][0].name}\n" if top is not None else f"none has {metric}\n")
+
+
+def prune_runs(
+    root: str,
+    as_json: bool,
+    *,
+    keep: int | None = None,
+    status: str | None = None,
+    older_than: str | None = None,
+    best_too: bool = False,
+    yes: bool = False,
+) -> None:
+    """Print what may go and, when the user says yes, remove it. Raises ConfigError without a criterion."""
+    if keep is None and status is None and older_than is None:
+        raise ConfigError(
+            "runs prune needs a criterion",
+            hint="give --keep N, --status failed,stopped or --older-than 7d, or several",
+            attempt="gymjax runs prune --status failed",
+            code="usage",
+        )
+    statuses, seconds = _several(status, STATUS), _seconds(older_than)
+    chosen, kept = choose_runs(root, keep=keep, status=statuses, older_than=seconds, best_too=best_too)
+    if yes:
+        empty_removed(root)  # what an interrupted prune has left
+        chosen, kept = _remove(root, chosen, kept)
+    total = sum(item.bytes for item in chosen)
+    if as_json:
+        rows = [{"name": item.entry.name, "status": item.entry.status, "bytes": item.bytes} for item in chosen]
+        stay = [{"name": item.entry.name, "why": item.why} for item in kept]
+        print_json("runs prune", {"root": root, "removed": yes, "bytes": total, "runs": rows, "kept": stay})
+        return
+    if chosen:
+        print_table(("name", "status", "size"), [(i.entry.name, i.entry.status, size(i.bytes)) for i in chosen])
+    for item in kept:
+        print(f"kept: {item.entry.name}, {item.why}")
+    count = f"{len(chosen):,} run{'' if len(chosen) == 1 else 's'}, {size(total)}"
+    print(f"removed {count}" if yes else f"would remove {count}; nothing was removed: add --yes to remove")
+
+
+def _remove(root: str, chosen: list[Chosen], kept: list[Kept]) -> tuple[list[Chosen], list[Kept]]:
+    """Remove what may go; a run that was taken up in the meantime stays."""
+    gone, stay = [], list(kept)
+    for item in chosen:
+        try:
+            remove_run(item.entry.run, root)
+            gone.append(item)
+        except RunInUse:
+            stay.append(Kept(item.entry, "in use"))
+    return gone, stay
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "model": entry.model,
+        "status": entry.status,
+        "epochs": entry.epochs,
+        "steps": entry.steps,
+        "val_loss": entry.val_loss,
+        "test_mae": entry.value("mae"),
+    }
+
+
+def _group(group: Group, metric: str, target: str | None) -> dict[str, Any]:
+    ranked = [
+        {"rank": place, **_line(entry), metric: value, "scores": entry.scores.get(target or next(iter(entry.scores)))}
+        for place, (entry, value) in enumerate(group.ranked, 1)
+    ]
+    return {"of": group.facts, "best": ranked[0]["name"] if group.ranked[0][1] is not None else None, "ranked": ranked}
+
+
+def _behind(value: float | None, top: float | None) -> str | None:
+    if value is None or top is None or value == top:
+        return None
+    return f"{(value - top) / abs(top):+.1%}" if top else f"{value - top:+.3g}"
+
+
+def _several(text: str | None, known: tuple[str, ...]) -> list[str] | None:
+    """Return the words of a list with commas. Raises ConfigError at one that is not known."""
+    words = [word.strip() for word in text.split(",")] if text else None
+    for word in words or ():
+        if word not in known:
+            raise ConfigError(f"--status {word} is not known", hint=did_you_mean(word, known), code="usage")
+    return words
+
+
+def _seconds(text: str | None) -> float | None:
+    from gym_jax.cli.train import parse_seconds
+
+    try:
+        if text and text[-1:].isdigit():
+            raise ConfigError("a number alone", hint="say of what: 12h, 7d")
+        return parse_seconds(text) if text else None
+    except ConfigError as error:
+        raise ConfigError(f"--older-than {text} is no length of time", hint=error.hint, code="usage") from error
