@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from gym_jax.models.transformer import Transformer
     from gym_jax.run.evaluate import evaluate_run
     from gym_jax.run.predict import predict_run
-    from gym_jax.run.train import train_run
+    from gym_jax.run.train import resume_run, train_run
+    from gym_jax.train.average import evaluation_variables
     from gym_jax.train.checkpoint import restore_checkpoint, save_checkpoint
+    from gym_jax.train.find_rate import find_rate
     from gym_jax.train.loop import train
     from gym_jax.train.parallel import make_epoch, make_evaluation
     from gym_jax.train.step import init_state, make_eval_step, make_train_step
@@ -46,6 +48,8 @@ _HOMES = {
     "init_state": "train.step",
     "make_train_step": "train.step",
     "make_eval_step": "train.step",
+    "evaluation_variables": "train.average",
+    "find_rate": "train.find_rate",
     "make_epoch": "train.parallel",
     "make_evaluation": "train.parallel",
     "train": "train.loop",
@@ -53,6 +57,7 @@ _HOMES = {
     "restore_checkpoint": "train.checkpoint",
     "load_config": "config.load",
     "train_run": "run.train",
+    "resume_run": "run.train",
     "evaluate_run": "run.evaluate",
     "predict_run": "run.predict",
 }

@@ -12,9 +12,11 @@ from conftest import ROOT
 import gym_jax
 from gym_jax.cli import main
 from gym_jax.config.compose import shipped, shipped_names
-from gym_jax.config.load import judge, load_config
+from gym_jax.config.judge import judge
+from gym_jax.config.load import load_config
 from gym_jax.data.read import find_files
 from gym_jax.errors import EXIT_CODES
+from gym_jax.run.assemble import build_columns, build_point
 from gym_jax.run.plan import plan_run
 
 
@@ -30,6 +32,21 @@ def test_every_command_of_the_quick_start_runs(tmp_path, monkeypatch, capsys):
     for line in lines:
         assert main(shlex.split(line)[1:]) == 0, (line, capsys.readouterr().err)
     assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "forecast.parquet", "runs"}
+
+
+def test_every_command_about_training_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "training.md").read_text())
+    assert len(lines) >= 14
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "first-weights",
+        "gymjax.schema.json",
+        "mine.yaml",
+        "runs",
+        "train.log",
+    }
 
 
 def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
@@ -70,10 +87,11 @@ def test_every_shipped_configuration_loads_builds_and_opens_with_its_command(nam
     text = (shipped() / f"{name}.yaml").read_text()
     assert re.match(r"# .*\n# gymjax train --config " + name, text)
     plan = plan_run(load_config([name], ["data.stride=50", "data.synthetic.days=4"]))
-    out = jax.eval_shape(
-        lambda: plan.model.init_with_output(jax.random.key(0), plan.train.take(jax.numpy.zeros(2, int)).inputs)[0]
-    )
-    assert out.shape == (2, plan.config.task.horizon, 1)
+    point, (endings, columns) = build_point(plan.config), build_columns(plan.config)
+    inputs = plan.train.take(jax.numpy.zeros(2, int)).inputs
+    answer = jax.eval_shape(lambda: plan.model.init_with_output(jax.random.key(0), inputs)[0])
+    assert jax.eval_shape(point, answer).shape == (2, plan.config.task.horizon, 1)
+    assert jax.eval_shape(columns, answer).shape == (2, plan.config.task.horizon, 1, len(endings))
 
 
 def test_a_resolved_configuration_is_its_own_source(tmp_path):

@@ -9,10 +9,14 @@ import pytest
 from conftest import ROOT
 
 import gym_jax
-from gym_jax.cli import app, data, models, runs
+from gym_jax.cli import app, config, data, models, runs
+from gym_jax.cli.candidates import SHELLS
 from gym_jax.cli.generate import OPTIONS
+from gym_jax.cli.log import LEVELS, Format
+from gym_jax.cli.progress import Style
 from gym_jax.config.compose import shipped_names
-from gym_jax.config.schema import Data, Evaluate
+from gym_jax.config.migrate import SCHEMA_VERSION
+from gym_jax.config.schema import ComputeDtype, Config, Data, Evaluate, Run, Track, Train
 from gym_jax.data.clip import ClipKind
 from gym_jax.data.features import Cycle, Statistic
 from gym_jax.data.formats import FORMATS
@@ -23,11 +27,12 @@ from gym_jax.data.split import SplitKind
 from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
-from gym_jax.losses import LOSSES
+from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import ERRORS
 from gym_jax.models.normalise import Normalise
 from gym_jax.models.registry import MODELS
-from gym_jax.optim import OPTIMISERS, SCHEDULES
+from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
+from gym_jax.train.average import Weights
 from gym_jax.train.parallel import PLACEMENTS
 
 PROMISES = tomllib.loads((ROOT / "tests" / "promises.toml").read_text())
@@ -38,7 +43,7 @@ COVARIATES = {"past", "known", "static", "categories", "lags", "rolling", "calen
 
 def command_names():
     single = [c.name or c.callback.__name__ for c in app.registered_commands]
-    groups = {"data": data, "models": models, "runs": runs}
+    groups = {"config": config, "data": data, "models": models, "runs": runs}
     assert set(groups) == {group.name for group in app.registered_groups}
     grouped = [
         f"{name} {c.name or c.callback.__name__}" for name, group in groups.items() for c in group.registered_commands
@@ -61,9 +66,21 @@ REGISTRIES = {
     "model": set(MODELS),
     "baseline": set(get_args(get_args(Evaluate.model_fields["baselines"].annotation)[0])),
     "normalisation": set(get_args(Normalise)),
-    "loss": set(LOSSES),
+    "loss": set(LOSSES | HEAD_LOSSES),
     "optimiser": set(OPTIMISERS),
-    "schedule": set(SCHEDULES),
+    "schedule": set(SCHEDULES | HOST_SCHEDULES),
+    "weights": set(get_args(Weights)),
+    "compute_dtype": set(get_args(ComputeDtype)),
+    "train_setting": set(Train.model_fields),
+    "track_setting": set(Track.model_fields),
+    "run_setting": set(Run.model_fields),
+    "config_section": set(Config.model_fields),
+    "schema_version": {str(version + 1) for version in range(SCHEMA_VERSION)},
+    "precedence": {"defaults", "files", "environment", "options", "overrides"},
+    "progress": set(get_args(Style)),
+    "log_format": set(get_args(Format)),
+    "log_level": set(LEVELS),
+    "completion": set(SHELLS),
     "metric": set(ERRORS),
     "placement": set(PLACEMENTS),
     "format": set(FORMATS),
