@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -89,13 +89,19 @@ def gaussian(prediction: Float[Array, "*shape 2"], target: Elementwise) -> Eleme
 def mean_and_deviation(prediction: Float[Array, "*shape 2"]) -> tuple[Elementwise, Elementwise]:
     """Return mean and standard deviation of the forecast normal distribution, in the units of the prediction.
 
-    Both outputs are locations: the mean, and a second one as far above it as the deviation, which is the softplus of
-    the distance and at least `FLOOR`. So a model restores a normalised window by applying the same shift and scale to
-    both: the shift leaves the distance as it is, the scale stretches it as it stretches the mean.
+    Both outputs are locations: the mean, and a second one that lies above it by the deviation, as a head of the form
+    `rising` makes it; `FLOOR` is added. So a model restores a normalised window by applying the same shift and scale
+    to both: the shift leaves the distance as it is, the scale stretches it as it stretches the mean.
     """
     _refuse_outputs(prediction, 2, "gaussian")
     mean, above = prediction[..., 0], prediction[..., 1]
-    return mean, jax.nn.softplus(above - mean) + FLOOR
+    return mean, jnp.abs(above - mean) + FLOOR
+
+
+def form_of(kind: str) -> Literal["free", "rising"]:
+    """Return whether the outputs that a loss wants for each target must rise. Raises ConfigError when it is unknown."""
+    _refuse_unknown(kind)
+    return "rising" if kind == "gaussian" else "free"
 
 
 def cross_entropy(
@@ -110,7 +116,8 @@ def cross_entropy(
     likelihood = jax.nn.log_softmax(prediction)
     known = jnp.where(target < 0, classes, target)[..., None]  # a negative index would count from the end
     chosen = jnp.take_along_axis(likelihood, known, axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
-    return -(1 - smoothing) * chosen - smoothing * likelihood.mean(-1)
+    # without smoothing an impossible class, at minus infinity, is no matter
+    return -(1 - smoothing) * chosen - smoothing * likelihood.mean(-1) if smoothing else -chosen
 
 
 def outputs_of(kind: str, settings: Mapping[str, Any], *, classes: int = 0) -> int:

@@ -4,14 +4,13 @@ MSE, MAE, RMSE, R2 and sMAPE follow Hyndman and Koehler (2006); MASE is scaled b
 training rows; sMAPE is in percent, 0 to 200, and 0 where forecast and truth are both 0.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-ERRORS = ("mse", "mae", "rmse", "r2", "smape", "mase")
-"""What `summarise` reports; of these, more is better only for r2."""
-
+PerGroup = Float[np.ndarray, " groups"]
 
 ROUNDING = 1e-12
 """A truth whose deviation is below this share of its mean does not vary."""
@@ -86,20 +85,59 @@ def measure(
     return Totals(count, total(error), total(error * error), total(relative), mean + left, spread)
 
 
-def summarise(totals: Totals, naive: Float[np.ndarray, " groups"] | None = None) -> dict[str, np.ndarray]:
-    """Return every error per group; NaN where a group is empty, or its truth or naive error does not vary.
+def mse(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
+    """Return the mean squared error."""
+    return totals.squared / totals.count
+
+
+def mae(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
+    """Return the mean absolute error."""
+    return totals.absolute / totals.count
+
+
+def rmse(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
+    """Return the root of the mean squared error."""
+    return np.sqrt(mse(totals))
+
+
+def r2(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
+    """Return the coefficient of determination; NaN where the truth does not vary."""
+    varies = totals.spread > totals.count * (ROUNDING * totals.mean) ** 2
+    return np.where(varies, 1 - totals.squared / totals.spread, np.nan)
+
+
+def smape(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
+    """Return the symmetric mean absolute percentage error."""
+    return totals.relative / totals.count
+
+
+def mase(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
+    """Return the mean absolute error over the `naive` one; NaN where that is 0 or not known."""
+    if naive is None:
+        return np.full_like(totals.absolute, np.nan)
+    return np.where(naive > 0, mae(totals) / naive, np.nan)
+
+
+METRICS: dict[str, Callable[..., PerGroup]] = {
+    "mse": mse,
+    "mae": mae,
+    "rmse": rmse,
+    "r2": r2,
+    "smape": smape,
+    "mase": mase,
+}
+"""Metrics by name: `(totals, naive) -> value of each group`."""
+HIGHER = frozenset({"r2"})
+"""Metrics of which more is better."""
+
+
+def summarise(totals: Totals, naive: PerGroup | None = None) -> dict[str, PerGroup]:
+    """Return every metric per group; NaN where a group is empty, or its truth or naive error does not vary.
 
     `naive` is the mean absolute seasonal naive error on the training rows, in the data's units, for MASE.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        mse = totals.squared / totals.count
-        mae = totals.absolute / totals.count
-        varies = totals.spread > totals.count * (ROUNDING * totals.mean) ** 2
-        r2 = np.where(varies, 1 - totals.squared / totals.spread, np.nan)
-        out = {"mse": mse, "mae": mae, "rmse": np.sqrt(mse), "r2": r2, "smape": totals.relative / totals.count}
-        if naive is not None:
-            out["mase"] = np.where(naive > 0, mae / naive, np.nan)
-    return out
+        return {name: metric(totals, naive) for name, metric in METRICS.items()}
 
 
 def naive_errors(

@@ -85,7 +85,7 @@ def test_readme_lists_every_exit_code():
 @pytest.mark.parametrize("name", shipped_names())
 def test_every_shipped_configuration_loads_builds_and_opens_with_its_command(name, tmp_path):
     text = (shipped() / f"{name}.yaml").read_text()
-    assert re.match(r"# .*\n# gymjax train --config " + name, text)
+    assert re.match(rf"# .*\n# gymjax train --config {name}\n(# .*\n)*# .* test MAE of \d\.\d+ cores", text)
     plan = plan_run(load_config([name], ["data.stride=50", "data.synthetic.days=4"]))
     point, (endings, columns) = build_point(plan.config), build_columns(plan.config)
     inputs = plan.train.take(jax.numpy.zeros(2, int)).inputs

@@ -15,6 +15,7 @@ from gym_jax.losses import (
     HEAD_LOSSES,
     LOSSES,
     cross_entropy,
+    form_of,
     gaussian,
     huber,
     log_cosh,
@@ -27,7 +28,7 @@ from gym_jax.losses import (
     quantiles,
     quantiles_of,
 )
-from gym_jax.models.normalise import Level
+from gym_jax.models.normalise import Level, formed
 from gym_jax.train.step import init_state, make_eval_step, make_train_step
 from gym_jax.types import Batch, Inputs
 
@@ -151,20 +152,21 @@ def test_a_wrong_number_of_outputs_is_refused_and_not_broadcast(loss, outputs):
 
 def gaussian_truth(prediction, target):
     prediction, target = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
-    mean, deviation = prediction[..., 0], np.logaddexp(prediction[..., 1] - prediction[..., 0], 0) + FLOOR
+    mean, deviation = prediction[..., 0], prediction[..., 1] - prediction[..., 0] + FLOOR
     return (target - mean) ** 2 / (2 * deviation**2) + np.log(2 * np.pi * deviation**2) / 2
 
 
 def test_gaussian_is_the_likelihood_in_float64():
     random = np.random.default_rng(3)
     prediction, target = random.normal(size=(50, 2)).astype(np.float32), random.normal(size=50).astype(np.float32)
+    prediction[:, 1] = prediction[:, 0] + np.exp(prediction[:, 1])
     expected = gaussian_truth(prediction, target)
     np.testing.assert_allclose(gaussian(prediction, target), expected, rtol=0, atol=FLOAT32 * expected.max())
 
 
 def test_gaussian_by_hand():
     """A deviation of 1 around the target costs half the logarithm of 2 pi, one deviation beside it half a nat more."""
-    above = np.log(np.expm1(1 - FLOOR))
+    above = 1 - FLOOR
     loss = gaussian(jnp.array([[5.0, 5.0 + above], [5.0, 5.0 + above]]), jnp.array([5.0, 6.0]))
     np.testing.assert_allclose(loss, np.array([0, 0.5]) + 0.5 * np.log(2 * np.pi), rtol=FLOAT32)
 
@@ -178,15 +180,14 @@ def test_gaussian_stays_finite_where_a_deviation_would_vanish_or_explode():
     assert jnp.isfinite(gradient).all()
 
 
-def test_restoring_a_window_shifts_the_mean_and_stretches_the_deviation():
-    """Far above 1 the softplus is the identity, and the restored deviation the scale times the one before."""
-    prediction = jnp.array([[[2.0], [3.0]], [[32.0], [53.0]]])  # [outputs, horizon, targets]
-    level = Level(jnp.array([[[1000.0]]]), jnp.array([[[4.0]]]))
-    mean, deviation = mean_and_deviation(jnp.moveaxis(level.restore(prediction), 0, -1))
-    np.testing.assert_allclose(mean[..., 0], [1008, 1012], rtol=FLOAT32)
-    np.testing.assert_allclose(deviation[..., 0], [120 + FLOOR, 200 + FLOOR], rtol=FLOAT32)
-    shifted = mean_and_deviation(jnp.moveaxis(prediction + 8.0, 0, -1))[1]
-    np.testing.assert_array_equal(shifted, mean_and_deviation(jnp.moveaxis(prediction, 0, -1))[1])
+@pytest.mark.parametrize("scale", [1e-3, 0.05, 4.0, 300.0])
+def test_restoring_a_window_shifts_the_mean_and_stretches_the_deviation_at_any_scale(scale):
+    answer = jnp.array([[[[2.0, -1.0]], [[3.0, 5.0]]]])  # [batch, horizon, targets, outputs]
+    level = Level(jnp.array([[[0.5]]]), jnp.array([[[scale]]]))
+    mean, deviation = mean_and_deviation(level.restore(formed(answer, "rising")))
+    np.testing.assert_allclose(mean[0, :, 0], 0.5 + scale * np.array([2, 3]), rtol=FLOAT32)
+    expected = FLOOR + scale * np.logaddexp(0, [-1.0, 5.0])
+    np.testing.assert_allclose(deviation[0, :, 0], expected, rtol=10 * FLOAT32, atol=FLOAT32)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -280,7 +281,7 @@ def test_every_loss_says_how_many_outputs_it_wants():
 def test_labels_without_classes_and_unknown_losses_are_refused():
     with pytest.raises(ConfigError, match="needs two classes or more, there are 0"):
         outputs_of("cross_entropy", {})
-    for function in (outputs_of, point_of):
+    for function in (outputs_of, point_of, lambda kind, settings: form_of(kind)):
         with pytest.raises(ConfigError) as error:
             function("quantile", {})
         assert error.value.lines() == ["error: unknown loss `quantile`", "hint: did you mean `quantiles`?"]

@@ -11,13 +11,13 @@ from conftest import ROOT
 import gym_jax
 from gym_jax.cli import app, config, data, models, runs
 from gym_jax.cli.candidates import SHELLS
-from gym_jax.cli.generate import OPTIONS
 from gym_jax.cli.log import LEVELS, Format
 from gym_jax.cli.progress import Style
 from gym_jax.config.compose import shipped_names
 from gym_jax.config.migrate import SCHEMA_VERSION
-from gym_jax.config.schema import ComputeDtype, Config, Data, Evaluate, Run, Track, Train
+from gym_jax.config.schema import Config, Data, Evaluate, Run, Track, Train
 from gym_jax.data.clip import ClipKind
+from gym_jax.data.datasets import DATASETS
 from gym_jax.data.features import Cycle, Statistic
 from gym_jax.data.formats import FORMATS
 from gym_jax.data.impute import ImputeKind
@@ -28,8 +28,9 @@ from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
 from gym_jax.losses import HEAD_LOSSES, LOSSES
-from gym_jax.metrics import ERRORS
+from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
+from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
 from gym_jax.train.average import Weights
@@ -70,7 +71,7 @@ REGISTRIES = {
     "optimiser": set(OPTIMISERS),
     "schedule": set(SCHEDULES | HOST_SCHEDULES),
     "weights": set(get_args(Weights)),
-    "compute_dtype": set(get_args(ComputeDtype)),
+    "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),
     "track_setting": set(Track.model_fields),
     "run_setting": set(Run.model_fields),
@@ -81,7 +82,7 @@ REGISTRIES = {
     "log_format": set(get_args(Format)),
     "log_level": set(LEVELS),
     "completion": set(SHELLS),
-    "metric": set(ERRORS),
+    "metric": set(METRICS),
     "placement": set(PLACEMENTS),
     "format": set(FORMATS),
     "written_format": set(WRITERS),
@@ -97,7 +98,7 @@ REGISTRIES = {
     "rolling": set(get_args(Statistic)),
     "calendar": set(get_args(Cycle)),
     "covariate": COVARIATES & {field.name for field in dataclasses.fields(Data)},
-    "generated": set(OPTIONS),
+    "dataset": set(DATASETS),
     "config": set(shipped_names()),
     "command": command_names(),
     "train_option": train_options(),

@@ -4,9 +4,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-OPTIONS = {"panel": ("series", "days", "gaps"), "table": ("rows",)}
-"""What can be said of one kind only; seed and truth belong to both."""
-
 
 def generate(
     out: Annotated[
@@ -34,22 +31,25 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write generated data: a panel of machines by unique_id and ds (CPU, memory, disk), or a table of workloads."""
+    from inspect import signature
+
     from gym_jax.cli.show import print_json
-    from gym_jax.data import synthetic, tabular
+    from gym_jax.data.datasets import DATASETS
     from gym_jax.data.write import write_frame
     from gym_jax.errors import ConfigError
 
     given: dict[str, Any] = {"series": series, "days": days, "gaps": gaps, "rows": rows}
     chosen = {name: value for name, value in given.items() if value is not None}
-    if wrong := [name for name in chosen if name not in OPTIONS[kind]]:
-        other = "table" if kind == "panel" else "panel"
+    takes = {name: signature(make).parameters for name, make in DATASETS.items()}
+    if wrong := [name for name in chosen if name not in takes[kind]]:
+        other = next(name for name in DATASETS if wrong[0] in takes[name])
+        known = [f"--{name}" for name in (*given, "seed", "truth") if name in takes[kind]]
         raise ConfigError(
             f"--{wrong[0]} belongs to --kind {other}, this is a {kind}",
-            hint=f"a {kind} takes {', '.join(f'--{name}' for name in (*OPTIONS[kind], 'seed', 'truth'))}",
+            hint=f"a {kind} takes {', '.join(known)}",
             attempt=f"gymjax generate --kind {other} --out {out} --{wrong[0]} {chosen[wrong[0]]}",
         )
-    make = synthetic.generate_frame if kind == "panel" else tabular.generate_table
-    frame = make(seed=seed, truth=truth, **chosen)
+    frame = DATASETS[kind](seed=seed, truth=truth, **chosen)
     path = write_frame(frame, out)
     counts = {"rows": len(frame), **({"series": frame["unique_id"].nunique()} if kind == "panel" else {})}
     if as_json:

@@ -12,14 +12,13 @@ from gym_jax.data.preprocess import Preprocessing
 from gym_jax.data.reading import Reading
 from gym_jax.data.split import Splitting
 from gym_jax.losses import HEAD_LOSSES, LOSSES
+from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, Rate
 from gym_jax.types import Placement, Positive
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
-Amount = Annotated[float, Gt(0)]
-ComputeDtype = Literal["float32", "bfloat16"]
 Text = Annotated[str, Field(min_length=1)]
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -75,11 +74,11 @@ class Train(Section):
     """Windows of an optimiser step."""
     accumulate: Positive = 1
     """Equal portions a batch is computed in, one after the other, to save memory; the step is that of the whole."""
-    clip: Amount | None = 1.0
+    clip: Annotated[float, Gt(0)] | None = 1.0
     """Largest global norm of the gradient; null clips nothing."""
     ema: Annotated[float, Gt(0), Lt(1)] | None = None
     """Decay of a running average of the parameters, which then validates, scores and forecasts; null keeps none."""
-    compute_dtype: ComputeDtype = "float32"
+    compute_dtype: Dtype = "float32"
     """Of the matrix products of a model; parameters, loss and statistics are float32 always."""
     freeze: tuple[Text, ...] = ()
     """Parts of the model that keep their parameters: `head`, `layer_0`, `*/bias`."""

@@ -1,5 +1,6 @@
 """Data of every shape to one Panel, and a Panel to examples."""
 
+from gym_jax.data.datasets import DATASETS
 from gym_jax.data.formats import FORMATS
 from gym_jax.data.grid import make_panel
 from gym_jax.data.order import sequential, shuffled
@@ -13,6 +14,7 @@ from gym_jax.data.tabular import generate_table
 from gym_jax.data.windows import Windows, make_windows
 
 __all__ = [
+    "DATASETS",
     "FORMATS",
     "Panel",
     "Policy",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from gym_jax.models.normalise import Normalise, last_axes, normalise
+from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
 from gym_jax.models.precision import Dtype, make_product
 from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
@@ -79,13 +79,14 @@ class LSTM(nn.Module):
 
     Static numbers and embedded categories stand beside every step of the window; a decoder adds what follows from them
     and the known future. `dropout` acts between layers, before the head and in the decoder. With `outputs` above 1 a
-    value has as many answers, such as quantiles.
+    value has as many answers, such as quantiles; of the `form` rising, each lies above the one before.
     """
 
     horizon: Positive
     targets: Positive = 1
     categories: tuple[int, ...] = ()
     outputs: Positive = 1
+    form: Form = "free"
     dtype: Dtype = "float32"
     hidden: Positive = 64
     layers: Positive = 1
@@ -114,4 +115,4 @@ class LSTM(nn.Module):
         if side is not None or inputs.future is not None:
             decoder = Decoder(self.horizon, self.targets, self.dropout, self.outputs, self.dtype, name="decoder")
             out = out + decoder(last, inputs.future, side, train=train)
-        return level.restore(out)
+        return level.restore(formed(out, self.form))

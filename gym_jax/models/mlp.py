@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gym_jax.models.normalise import Normalise, last_axes, normalise
+from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
 from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
@@ -14,13 +14,15 @@ class MLP(nn.Module):
     """Dense layers with ReLU over the whole window, then one linear head for all steps.
 
     Known future, static numbers and embedded categories stand behind the window, and a decoder adds what follows from
-    them step by step. With `outputs` above 1 a value has as many answers, such as quantiles.
+    them step by step. With `outputs` above 1 a value has as many answers, such as quantiles; of the `form`
+    rising, each lies above the one before.
     """
 
     horizon: Positive
     targets: Positive = 1
     categories: tuple[int, ...] = ()
     outputs: Positive = 1
+    form: Form = "free"
     dtype: Dtype = "float32"
     hidden: tuple[Positive, ...] = (256, 256)
     dropout: Share = 0.1
@@ -41,4 +43,4 @@ class MLP(nn.Module):
         if side is not None or inputs.future is not None:
             decoder = Decoder(self.horizon, self.targets, self.dropout, self.outputs, self.dtype, name="decoder")
             out = out + decoder(x, inputs.future, side, train=train)
-        return level.restore(out)
+        return level.restore(formed(out, self.form))

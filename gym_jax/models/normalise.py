@@ -6,12 +6,14 @@ without its learnt affine part.
 
 from typing import Literal, NamedTuple
 
+import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.types import Inputs
 
 Normalise = Literal["none", "last", "standard"]
+Form = Literal["free", "rising"]
 FLOOR = 1e-5
 """Added to the variance of a window, in scaled units squared."""
 
@@ -32,6 +34,14 @@ class Level(NamedTuple):
             return part[..., :targets].reshape(-1, 1, targets, *behind)
 
         return prediction * of_targets(self.scale) + of_targets(self.shift)
+
+
+def formed(outputs: Float[Array, "*shape outputs"], form: Form) -> Float[Array, "*shape outputs"]:
+    """Return the outputs of each value as a head made them, or rising: each above the one before by a softplus."""
+    if form == "free":
+        return outputs
+    first, above = outputs[..., :1], nn.softplus(outputs[..., 1:])
+    return jnp.concatenate([first, first + jnp.cumsum(above, axis=-1)], axis=-1)
 
 
 def last_axes(targets: int, outputs: int) -> tuple[int, ...]:

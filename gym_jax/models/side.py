@@ -4,10 +4,13 @@ Static numbers and categories enter where a model reads, so that its dynamics de
 hidden state in a decoder that all steps of the horizon share, after TiDE's (Das et al. 2023).
 """
 
+from collections.abc import Mapping, Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, PyTree
 
 from gym_jax.models.normalise import last_axes
 from gym_jax.models.precision import Dtype, make_dense, make_product
@@ -88,6 +91,32 @@ class Decoder(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(nn.gelu(x))
         out = nn.Dense(self.targets * self.outputs, use_bias=False, name="out")(x)
         return out.reshape(*out.shape[:2], *last_axes(self.targets, self.outputs))
+
+
+def with_rows_of(
+    donor: PyTree, params: PyTree, theirs: Mapping[str, Sequence[str]], mine: Mapping[str, Sequence[str]]
+) -> PyTree:
+    """Return a donor's parameters with its embeddings laid out for the words of `params`, which keep new words' rows.
+
+    `theirs` and `mine` are the words of each column, in the order of their codes. The embedding of a column that the
+    donor does not have is left out; one of another width stays as it is.
+    """
+    if theirs == mine or "side" not in donor or "side" not in params:
+        return donor
+    places = {name: kind for kind, name in enumerate(theirs)}
+    side = {}
+    for kind, (name, words) in enumerate(mine.items()):
+        own = params["side"].get(f"category_{kind}")
+        table = donor["side"].get(f"category_{places[name]}") if name in places else None
+        if own is None or table is None:
+            continue
+        if table.shape[1] == own.shape[1]:
+            given, table = np.asarray(table), np.array(own)
+            for row, word in enumerate(words):
+                if word in theirs[name]:
+                    table[row] = given[theirs[name].index(word)]
+        side[f"category_{kind}"] = table
+    return {**donor, "side": side}
 
 
 def with_neighbours(future: Float[Array, "batch horizon known"]) -> Float[Array, "batch horizon wider"]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
-from gym_jax.models.normalise import Normalise, known_channels, last_axes, normalise
+from gym_jax.models.normalise import Form, Normalise, formed, known_channels, last_axes, normalise
 from gym_jax.models.precision import Dtype, make_dense, make_product
 from gym_jax.models.side import Decoder, Side
 from gym_jax.types import Inputs, Positive, Share
@@ -59,13 +59,15 @@ class Transformer(nn.Module):
     `channels="separate"` forecasts each target channel out of its own past and the known channels with shared weights;
     `"mixed"` puts all channels into each token. Static numbers and embedded categories are added to every token, and a
     decoder adds what follows from them and the known future. With `outputs` above 1 a value has as many answers,
-    such as quantiles. Raises ConfigError when `heads` does not divide `width`.
+    such as quantiles; of the `form` rising, each lies above the one before. Raises ConfigError when `heads` does not
+    divide `width`.
     """
 
     horizon: Positive
     targets: Positive = 1
     categories: tuple[int, ...] = ()
     outputs: Positive = 1
+    form: Form = "free"
     dtype: Dtype = "float32"
     width: Positive = 64
     heads: Positive = 4
@@ -113,4 +115,4 @@ class Transformer(nn.Module):
             out = out + decoder(x, future, side, train=train)
         if separate:
             out = jnp.moveaxis(out.reshape(batch, self.targets, self.horizon, *out.shape[3:]), 1, 2)
-        return level.restore(out)
+        return level.restore(formed(out, self.form))

@@ -129,8 +129,8 @@ def muon(
 
     A matrix steps along its Nesterov momentum with the singular values made equal, with the root mean square `rms`,
     so that rate and decay are AdamW's (Liu et al. 2025). `adam` names the parts, at any depth, whose matrices are
-    AdamW's too: the first and last projections and tables. So are arrays of three or more dimensions, which do not say
-    which of their axes are inputs. A fused kernel is orthogonalised as the one matrix that it is.
+    AdamW's too: by default what embeds, tables, and the last projection. So are arrays of three or more dimensions,
+    which do not say which of their axes are inputs. A fused kernel is orthogonalised as the one matrix that it is.
     """
 
     def labels(params: PyTree) -> PyTree:
@@ -171,6 +171,7 @@ def schedule_free(
 ) -> optax.GradientTransformation:
     """Return schedule-free AdamW (Defazio et al. 2024), for a constant rate after a warm-up.
 
+    In optax's form: the bias of the second moment is corrected in the gradient, and a step weighs by its squared rate.
     What it trains are not the parameters to judge and keep: `train.average.evaluation_params` returns their average.
     """
     base = optax.chain(

@@ -1,6 +1,7 @@
-"""Schedules by name: `(peak, steps, ...)` to the rate of every optimiser step; shares are of the run's `steps`.
+"""Schedules by name: `(peak, steps, ...)` to the rate of every optimiser step.
 
-After `steps` every rate stays where it was at the end, and the first step already learns.
+A length below 1 is a share of the run's `steps`, any other a number of optimiser steps. After `steps` every rate stays
+where it was at the end, and the first step already learns.
 """
 
 import math
@@ -9,13 +10,15 @@ from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 import optax
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Lt
 from jaxtyping import Array, Float, Int
 
 from gym_jax.types import Positive, Share
 
 Factor = Annotated[float, Gt(0), Lt(1)]
 Divisor = Annotated[float, Ge(1)]
+Length = Share | Positive
+"""A share of the run, or a number of optimiser steps."""
 
 
 def constant(peak: float, steps: int) -> optax.Schedule:
@@ -25,7 +28,7 @@ def constant(peak: float, steps: int) -> optax.Schedule:
 
 def linear(peak: float, steps: int, *, final: Share = 0.0) -> optax.Schedule:
     """Return a straight fall to `final` times the peak."""
-    return _within(optax.linear_schedule(peak, final * peak, steps), final * peak, peak)
+    return _within(optax.linear_schedule(peak, final * peak, steps), steps, final * peak, peak)
 
 
 def cosine(peak: float, steps: int, *, final: Share = 0.0) -> optax.Schedule:
@@ -38,36 +41,34 @@ def exponential(peak: float, steps: int, *, final: Factor = 0.01) -> optax.Sched
     return optax.exponential_decay(peak, steps, final, end_value=final * peak)
 
 
-def step(
-    peak: float, steps: int, *, every: Annotated[float, Gt(0), Le(1)] = 0.25, factor: Factor = 0.5
-) -> optax.Schedule:
-    """Return the peak times `factor` once more after each share `every` of the steps, rounded to whole steps."""
-    interval = max(1, round(every * steps))
+def step(peak: float, steps: int, *, every: Factor | Positive = 0.25, factor: Factor = 0.5) -> optax.Schedule:
+    """Return the peak times `factor` once more after each length `every`."""
+    interval = max(1, _steps(every, steps))
     return lambda count: peak * factor ** (jnp.minimum(count, steps - 1) // interval)
 
 
-def warmup_constant(peak: float, steps: int, *, warmup: Share = 0.05) -> optax.Schedule:
-    """Return a linear rise over the share `warmup` of `steps`, then the peak."""
-    rise = max(1, round(warmup * steps))
+def warmup_constant(peak: float, steps: int, *, warmup: Length = 0.05) -> optax.Schedule:
+    """Return a linear rise over the length `warmup`, then the peak."""
+    rise = max(1, _steps(warmup, steps))
     return lambda count: jnp.where(count + 1 < rise, peak * ((count + 1) / rise), peak)
 
 
-def warmup_cosine(peak: float, steps: int, *, warmup: Share = 0.05, final: Share = 0.01) -> optax.Schedule:
-    """Return a linear rise over the share `warmup` of `steps`, then a cosine fall to `final` times the peak."""
-    rise = max(1, round(warmup * steps))
+def warmup_cosine(peak: float, steps: int, *, warmup: Length = 0.05, final: Share = 0.01) -> optax.Schedule:
+    """Return a linear rise over the length `warmup`, then a cosine fall to `final` times the peak."""
+    rise = max(1, _steps(warmup, steps))
     fall = optax.cosine_decay_schedule(peak, max(1, steps - rise), alpha=final)
     joined = optax.join_schedules([optax.linear_schedule(peak / rise, peak, max(1, rise - 1)), fall], [rise])
-    return _within(joined, 0, peak)
+    return _within(joined, steps, 0, peak)
 
 
 def one_cycle(
-    peak: float, steps: int, *, rise: Share = 0.3, start: Divisor = 25.0, final: Divisor = 1e4
+    peak: float, steps: int, *, rise: Length = 0.3, start: Divisor = 25.0, final: Divisor = 1e4
 ) -> optax.Schedule:
-    """Return a cosine rise from `peak / start` over the share `rise`, then a cosine fall (Smith and Topin 2018).
+    """Return a cosine rise from `peak / start` over the length `rise`, then a cosine fall (Smith and Topin 2018).
 
     It falls to `peak / start / final`.
     """
-    top = round(rise * steps)
+    top = _steps(rise, steps)
     low, end = peak / start, peak / start / final
 
     def schedule(count: Int[Array, ""]) -> Float[Array, ""]:
@@ -75,12 +76,17 @@ def one_cycle(
         down = peak + (end - peak) * _half_wave((count - top) / max(1, steps - top))
         return jnp.where(count < top, up, down)
 
-    return _within(schedule, 0, peak)
+    return _within(schedule, steps, 0, peak)
 
 
-def _within(schedule: optax.Schedule, low: float, high: float) -> optax.Schedule:
-    """Return the schedule without the rounding of a compiled program, which can pass zero or the peak by a hair."""
-    return lambda count: jnp.clip(schedule(count), low, high)
+def _steps(length: float, steps: int) -> int:
+    """Return a length in optimiser steps, of which a run has no more than `steps`."""
+    return min(round(length * steps) if length < 1 else int(length), steps)
+
+
+def _within(schedule: optax.Schedule, steps: int, low: float, high: float) -> optax.Schedule:
+    """Return the schedule up to `steps`, without a program's rounding, which can pass zero or the peak by a hair."""
+    return lambda count: jnp.clip(schedule(jnp.minimum(count, steps)), low, high)
 
 
 def _half_wave(share: Float[Array, ""]) -> Float[Array, ""]:

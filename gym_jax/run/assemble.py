@@ -22,9 +22,9 @@ from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_p
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
-from gym_jax.losses import HEAD_LOSSES, LOSSES, outputs_of, point_of, quantiles_of
+from gym_jax.losses import HEAD_LOSSES, LOSSES, form_of, outputs_of, point_of, quantiles_of
 from gym_jax.models.registry import MODELS
-from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, clipped, frozen, rescalable
+from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, clipped, frozen, matching, rescalable
 from gym_jax.types import Loss
 
 
@@ -181,7 +181,9 @@ def shape_of(prepared: Prepared) -> Shape:
 
 def build_model(config: Config, shape: Shape) -> Any:
     """Return the configured Flax module: with the outputs of its loss, in the type to compute in."""
-    own = {"outputs": outputs_of(config.loss.kind, settings(config.loss)), "dtype": config.train.compute_dtype}
+    kind = config.loss.kind
+    head = {"outputs": outputs_of(kind, settings(config.loss)), "form": form_of(kind)}
+    own = {**head, "dtype": config.train.compute_dtype}
     fields = MODELS[config.model.kind].fields
     given = {name: value for name, value in own.items() if name in fields}
     return model_of(config.model.kind, config, shape, {**settings(config.model), **given})
@@ -246,7 +248,9 @@ def host_course(config: Config) -> dict[str, Any] | None:
 
 def step_settings(config: Config) -> dict[str, Any]:
     """Return what the training step is told beside model, loss and optimiser."""
-    return {"accumulate": config.train.accumulate, "ema": config.train.ema}
+    train = config.train
+    freeze = functools.partial(matching, patterns=train.freeze) if train.freeze else None
+    return {"accumulate": train.accumulate, "ema": train.ema, "freeze": freeze}
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ from gym_jax.errors import ConfigError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_loss, optimiser_of, step_settings
 from gym_jax.run.plan import plan_run
-from gym_jax.run.start import find_start
+from gym_jax.run.start import find_start, settle
 from gym_jax.train.find_rate import Trial, find_rate
 from gym_jax.train.step import make_train_step
 
@@ -25,7 +25,7 @@ def find_rate_run(config: Config, *, steps: int = 200) -> Trial:
             attempt="gymjax train --find-lr --model lstm",
         )
     config = config.model_copy(update={"train": config.train.model_copy(update={"placement": "one", "devices": None})})
-    plan = plan_run(config)
+    plan = plan_run(settle(config))
     loss, options = build_loss(config), step_settings(config)
     order = shuffled(config.train.seed, 0, len(plan.train), config.train.batch_size)
     make_tx = functools.partial(optimiser_of, config)

@@ -92,7 +92,11 @@ def _chunks(plan: Plan, session: Session, epoch: Epoch) -> Iterator[Progress]:
     """Yield the chunks from where the session stands; go on from its state when the host has changed that."""
     config, examples = plan.config, plan.layout.replicate(plan.train)
     done, trace = 0, contextlib.ExitStack()
+    left = (config.train.epochs - session.position.epoch) * -(-plan.steps // plan.chunk)
+    first = 1 if left > 1 else 0  # the first chunk compiles: it is traced only when it is the only one
     with trace:
+        if config.track.profile and first == 0:
+            trace.enter_context(profiled(session.folder.path / "profile"))
         going = True
         while going:
             going = False
@@ -107,9 +111,9 @@ def _chunks(plan: Plan, session: Session, epoch: Epoch) -> Iterator[Progress]:
             ):
                 yield progress
                 done += 1
-                if config.track.profile and done == 1:  # the first one compiled
+                if config.track.profile and done == first:
                     trace.enter_context(profiled(session.folder.path / "profile"))
-                elif done == 1 + config.track.profile:
+                elif done == first + config.track.profile:
                     trace.close()
                 if session.state is not progress.state:
                     going = True
@@ -131,6 +135,6 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
         for begin in range(0, len(order), size):
             loss = jax.device_get(program(state, examples, order[begin : begin + size])["loss"])
             total, count = total + math.fsum(loss.total.tolist()), count + math.fsum(loss.count.tolist())
-        return total / max(count, 1)
+        return total / (count or 1)
 
     return validate

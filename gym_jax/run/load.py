@@ -137,8 +137,8 @@ def best_step(run: RunFolder) -> int:
             attempt=f"gymjax train --resume {run.path}",
             code="checkpoint.none",
         )
-    best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]
-    return best if best in steps else steps[-1]
+    best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]  # 0: nothing was validated yet
+    return best if best and best in steps else steps[-1]
 
 
 def _same_columns(config: Config, facts: dict[str, Any], path: str | Path | None) -> Data:

@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, did_you_mean
+from gym_jax.metrics import HIGHER
 from gym_jax.run.folder import RunFolder
 
-HIGHER = ("r2",)
-"""Metrics of which more is better."""
 STATUS = ("done", "stopped", "failed", "running", "damaged", "unknown")
 READING = ("policy", "resample", "units", "split")
 """Settings of the data that change what forecasts are held against."""

@@ -49,7 +49,7 @@ class Session:
             bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
             if bad is not None:
                 step = int(progress.state.step) - len(values) + bad + 1
-                raise _diverged(f"the {word} is not finite at step {step} (epoch {self.position.epoch + 1})")
+                raise self._diverged(f"the {word} is not finite at step {step} (epoch {self.position.epoch + 1})")
         self.state, self.position = progress.state, progress.position
         for name, mean in progress.metrics.items():
             old = self.sums.get(name, [0.0, 0.0])
@@ -68,7 +68,8 @@ class Session:
         if value is None:
             return False
         if not math.isfinite(value):
-            raise _diverged(f"the validation loss is not finite at step {self.step} (epoch {self.position.epoch})")
+            where = f"step {self.step} (epoch {self.position.epoch})"
+            raise self._diverged(f"the validation loss is not finite at {where}")
         self.stopping = self.stopping.update(value, epoch=self.position.epoch, step=self.step)
         better = self.stopping.best_step == self.step
         if course is not None:
@@ -100,16 +101,32 @@ class Session:
         Raises Diverged instead when a parameter is not finite.
         """
         if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(self.state.params)):
-            raise _diverged(f"a parameter is not finite at step {self.step}")
-        if self.best is not None:
-            state, metadata = self.best
-            key = jax.random.wrap_key_data(state.key)
-            save_checkpoint(self.folder.checkpoints, int(state.step), state._replace(key=key), metadata)
-            self.best = None
+            raise self._diverged(f"a parameter is not finite at step {self.step}")
+        self._save_best()
         save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
         self.folder.status(epochs=self.position.epoch, steps=self.step, saved=self.step)
         newest = [step for step in saved_steps(self.folder.checkpoints) if step <= self.step][-KEEP_LAST:]
         retain(self.folder.checkpoints, {*newest, self.best_step})
+
+    def _save_best(self) -> None:
+        """Write the best state when it is not on the disk yet."""
+        if self.best is not None:
+            state, metadata = self.best
+            key = jax.random.wrap_key_data(state.key)
+            save_checkpoint(self.folder.checkpoints, int(state.step), state._replace(key=key), metadata)
+            self.folder.status(saved=int(state.step))
+            self.best = None
+
+    def _diverged(self, message: str) -> Diverged:
+        """Return the error, once what was best is safe."""
+        self._save_best()
+        steps = saved_steps(self.folder.checkpoints)
+        kept = f"the weights of step {self.stopping.best_step or steps[-1]} are whole" if steps else "nothing was saved"
+        return Diverged(
+            message,
+            hint=f"a lower learning rate or stricter clipping is the usual cure; {kept}",
+            attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
+        )
 
     def restore(self) -> bool:
         """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it.
@@ -152,11 +169,3 @@ def read_plateau(metadata: Mapping[str, Any]) -> Plateau:
 
 def _number(value: float) -> float | None:
     return None if math.isinf(value) else value
-
-
-def _diverged(message: str) -> Diverged:
-    return Diverged(
-        message,
-        hint="a lower learning rate or stricter clipping is the usual cure; the last checkpoint is whole",
-        attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
-    )

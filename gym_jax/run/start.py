@@ -7,19 +7,25 @@ from typing import Any, NamedTuple
 from gym_jax.config.document import differences
 from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, gathered
+from gym_jax.models.side import with_rows_of
 from gym_jax.optim import HOST_SCHEDULES, Plateau, warm_start, with_scale
 from gym_jax.run.assemble import build_optimiser, fingerprint, same_data
 from gym_jax.run.folder import RunFolder, open_run
 from gym_jax.run.load import best_step, load_weights, read_config
-from gym_jax.run.plan import Plan, fresh_state, parts_shown
+from gym_jax.run.plan import Plan, columns, fresh_state, parts_shown
 from gym_jax.run.session import read_plateau
 from gym_jax.train.average import with_params
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.loop import Position
 from gym_jax.types import TrainState
 
-HARMLESS = ("train.epochs", "train.patience", "evaluate.", "track.", "run.root", "run.name", "run.save_seconds")
+HARMLESS = (
+    *("train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
+    *("track.", "run.root", "run.name", "run.save_seconds"),
+)
 """Settings that change neither the program nor the data: a run may go on with others."""
+LENGTH = "schedule_steps"
+"""What choices.json keeps of a run that was made longer: how many steps its schedule has."""
 
 
 class Start(NamedTuple):
@@ -46,7 +52,9 @@ def _start(plan: Plan, state: TrainState) -> Start:
         return _of_parent(plan, state, _open(config.run.parent, "run.parent"))
     if config.train.init_from is None:
         return Start(state)
-    donor = load_weights(_open(config.train.init_from, "train.init_from"), config.train.init_step).params
+    run = _open(config.train.init_from, "train.init_from")
+    donor = load_weights(run, config.train.init_step).params
+    donor = with_rows_of(donor, state.params, _words(run.read_json("data.json")), _words(columns(plan)))
     params = warm_start(state.params, donor, config.train.init_parts)
     return Start(plan.layout.replicate(with_params(state, build_optimiser(config, plan.steps)[0], params)))
 
@@ -69,7 +77,7 @@ def child_of(parent: RunFolder) -> dict[str, Any]:
     """Return the settings of a child that it does not take from its parent, before any that the user gives."""
     beginning: dict[str, Any] = {"run.parent": str(parent.path), "run.parent_step": None, "run.name": None}
     start: dict[str, Any] = {"train.init_from": None, "train.init_step": None, "train.init_parts": []}
-    longer = "schedule_steps" in parent.read_json("choices.json")  # kept for the parent's sake
+    longer = LENGTH in parent.read_json("choices.json")  # kept for the parent's sake
     return {**beginning, **start, **({"schedule.steps": None} if longer else {})}
 
 
@@ -121,10 +129,17 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
         error.hint = "a child continues with the parent's whole state; to take only its weights, use --init-from"
         error.attempt = f"gymjax train --init-from {parent.path} ..."
         raise
+    facts = parent.read_json("data.json")
+    if (theirs := _words(facts)) != (mine := _words(columns(plan))):
+        name = next(name for name in (*mine, *theirs) if mine.get(name) != theirs.get(name))
+        raise CheckpointError(
+            f"the parent {parent.path} knows other words in the column `{name}`",
+            hint="a child continues with the parent's whole state; --init-from takes what both know",
+            attempt=f"gymjax train --init-from {parent.path} ...",
+        )
     metadata, was = read_metadata(path), read_config(parent)
     position = Position(*metadata["position"])
-    own = plan.config.model_copy(update={"run": was.run})
-    if forbidden_changes(was, own) or not same_data(parent.read_json("data.json"), fingerprint(own)):
+    if forbidden_changes(was, _as_parent(plan.config, was, parent)) or not same_data(facts, fingerprint(plan.config)):
         position, metadata = Position(position.epoch, 0), {}
     plateau = read_plateau(metadata)
     if plan.config.schedule.kind in HOST_SCHEDULES:
@@ -137,6 +152,20 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
         )
     lines = tuple(line for line in parent.read_lines("metrics.jsonl") if line["step"] <= int(state.step))
     return Start(state, position, metadata.get("sums", {}), plateau, lines)
+
+
+def _words(facts: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the words of each column of categories, in the order of their codes."""
+    return dict(zip(facts["columns"].get("categories", ()), facts["encoder"]["vocabularies"], strict=True))
+
+
+def _as_parent(config: Config, was: Config, parent: RunFolder) -> Config:
+    """Return the child's settings with those of its parent that a child never takes over: they are no change."""
+    start = {name: getattr(was.train, name) for name in ("init_from", "init_step", "init_parts")}
+    update: dict[str, Any] = {"run": was.run, "train": config.train.model_copy(update=start)}
+    if LENGTH in parent.read_json("choices.json") and config.schedule.steps is None:
+        update["schedule"] = config.schedule.model_copy(update={"steps": was.schedule.steps})
+    return config.model_copy(update=update)
 
 
 def _open(path: str, key: str) -> RunFolder:

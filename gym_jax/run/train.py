@@ -20,7 +20,7 @@ from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.scores import score_run, solve
 from gym_jax.run.session import Session
-from gym_jax.run.start import Start, find_start, refuse_changes, settle
+from gym_jax.run.start import LENGTH, Start, find_start, refuse_changes, settle
 from gym_jax.train.average import evaluation_variables, weights_of, with_params
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
 
@@ -98,7 +98,7 @@ def resume_run(
         plan = plan_run(config, run.read_json("choices.json"))
         if config.train.epochs != was.train.epochs and config.schedule.steps is None:
             length = config.schedule.model_copy(update={"steps": plan.steps * was.train.epochs})
-            run.write_json("choices.json", {**run.read_json("choices.json"), "schedule_steps": length.steps})
+            run.write_json("choices.json", {**run.read_json("choices.json"), LENGTH: length.steps})
             plan = plan._replace(config=config.model_copy(update={"schedule": length}))
         if unnamed(plan.config) != unnamed(was):
             run.write_config(unnamed(plan.config).document(), HEADING)

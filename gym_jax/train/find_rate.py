@@ -92,7 +92,7 @@ def judge(rates: Float[np.ndarray, " trials"], moved: Mean, still: Mean, *, smoo
         smoothed, base = totals / counts, base / counts
     end = _divergence(smoothed, totals, round(1 / (1 - smoothing)))
     seen = (np.arange(len(rates)) < end) & (counts > 0)
-    size = base[seen] if (base[seen] > 0).all() else np.abs(base[seen]).mean()  # losses below zero have no share
+    size = base[seen] if (base[seen] > 0).all() else np.abs(base[seen]).mean() or 1.0  # below zero there is no share
     remaining = np.full(len(rates), np.nan)
     remaining[seen] = 1 + (smoothed[seen] - base[seen]) / size
     smoothed[end:] = np.nan

@@ -36,6 +36,7 @@ def make_train_step(
     axis_name: str | None = None,
     accumulate: int = 1,
     ema: float | None = None,
+    freeze: Callable[[Any], Any] | None = None,
 ) -> Step:
     """Return `step(state, batch) -> (state, metrics)`, not compiled.
 
@@ -48,6 +49,7 @@ def make_train_step(
     their gradients: the step on the whole batch with the memory of a part. Each draws its own dropout and hands its
     collections to the next. A batch that does not divide is filled up with rows without weight.
     `ema` is the decay, between 0 and 1, of a running average of the parameters, kept in `state.ema`.
+    `freeze(params)` is True for parameters without a gradient; it is for `tx` to leave them as they are.
 
     Raises ValueError for settings out of range and, when traced, for a batch with fewer rows than micro-batches and
     for a state that was begun with another choice about `ema`.
@@ -62,6 +64,10 @@ def make_train_step(
 
     def gradients(params: Any, collections: Any, batch: Batch, key: Key[Array, ""], count: Array) -> Any:
         def objective(params: Any) -> tuple[Array, tuple[Array, Any]]:
+            if freeze is not None:
+                params = jax.tree.map(
+                    lambda leaf, still: lax.stop_gradient(leaf) if still else leaf, params, freeze(params)
+                )
             prediction, changed = model.apply(
                 {"params": params, **collections},
                 batch.inputs,
@@ -99,7 +105,7 @@ def make_train_step(
             key = jax.random.fold_in(key, lax.axis_index(axis_name))
         count = add(batch.weights.sum())
         of_batch = gradients if accumulate == 1 else accumulated
-        grads, total, changed = of_batch(state.params, state.collections, batch, key, jnp.maximum(count, 1))
+        grads, total, changed = of_batch(state.params, state.collections, batch, key, jnp.where(count > 0, count, 1))
         grads, total = add((grads, total))
         if axis_name is not None:
             changed = jax.tree.map(_mean_over(axis_name), changed)

@@ -7,7 +7,7 @@ import pytest
 from tolerances import FLOAT32
 
 from gym_jax.config.derive import schema_of
-from gym_jax.optim import HOST_SCHEDULES, SCHEDULES, Plateau, constant, one_cycle, plateau, warmup_cosine
+from gym_jax.optim import HOST_SCHEDULES, SCHEDULES, Plateau, constant, one_cycle, plateau
 
 PEAK, STEPS = 2.0, 200
 EVERY = SCHEDULES | HOST_SCHEDULES
@@ -62,7 +62,7 @@ CASES = {
     "linear": (true_linear, [{}, {"final": 0.1}]),
     "cosine": (true_cosine, [{}, {"final": 0.1}]),
     "exponential": (true_exponential, [{}, {"final": 0.5}]),
-    "step": (true_step, [{}, {"every": 0.1, "factor": 0.1}, {"every": 1.0}]),
+    "step": (true_step, [{}, {"every": 0.1, "factor": 0.1}, {"every": 1 - 1e-9}]),
     "one_cycle": (true_one_cycle, [{}, {"rise": 0.5, "start": 2.0, "final": 10.0}, {"rise": 0.0}]),
     "warmup_constant": (true_warmup_constant, [{}, {"warmup": 0.25}, {"warmup": 0.0}]),
     "warmup_cosine": (true_warmup_cosine, [{}, {"warmup": 0.25, "final": 0.1}, {"warmup": 0.0, "final": 0.0}]),
@@ -83,22 +83,19 @@ def test_a_schedule_is_its_closed_formula(name, settings):
     np.testing.assert_allclose(seen, expected, rtol=FLOAT32, atol=FLOAT32 * PEAK)
 
 
-def closed_formula(step, *, peak, steps, rise, final):
-    if step < rise:
-        return peak * (step + 1) / rise
-    gone = min((step - rise) / (steps - rise), 1)
-    return peak * (final + (1 - final) * (1 + np.cos(np.pi * gone)) / 2)
+LENGTHS = {"warmup_constant": "warmup", "warmup_cosine": "warmup", "one_cycle": "rise", "step": "every"}
 
 
-@pytest.mark.parametrize(
-    ("steps", "settings", "rise", "final"),
-    [(200, {}, 10, 0.01), (200, {"warmup": 0.25, "final": 0.1}, 50, 0.1), (200, {"warmup": 0.0, "final": 0.0}, 1, 0.0)],
-)
-def test_warmup_cosine_is_its_closed_formula(steps, settings, rise, final):
-    schedule = jax.jit(warmup_cosine(2.0, steps, **settings))
-    for step in (0, 1, rise - 1, rise, rise + 1, (rise + steps) // 2, steps - 1, steps, 10 * steps):
-        expected = closed_formula(step, peak=2.0, steps=steps, rise=rise, final=final)
-        np.testing.assert_allclose(schedule(step), expected, rtol=FLOAT32, atol=FLOAT32 * 2)
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_length_may_be_a_number_of_optimiser_steps(name):
+    every = [*range(STEPS + 1), 10 * STEPS]
+    share, number, longer, whole = (
+        rates(SCHEDULES[name](PEAK, STEPS, **{LENGTHS[name]: length}), every) for length in (0.25, 50, 5000, STEPS)
+    )
+    np.testing.assert_array_equal(number, share)
+    np.testing.assert_array_equal(longer, whole, err_msg="a length beyond the run ends with it")
+    assert longer[-1] == longer[-2], "a rate stays where it was at the end"
+    assert not np.array_equal(longer, share)
 
 
 BY_HAND = {
