@@ -68,8 +68,8 @@ def small_config(root, model="mlp", *overrides):
     )
 
 
-def small_csv(path, rows=400, series=("a", "b"), seed=0):
-    """Write a long CSV of a slow wave with noise; return its path."""
+def small_frame(rows=400, series=("a", "b"), seed=0):
+    """Return a long frame of a slow wave with noise."""
     generator = np.random.default_rng(seed)
     times = pd.date_range("2026-03-01", periods=rows, freq="5min")
     frames = [
@@ -83,5 +83,10 @@ def small_csv(path, rows=400, series=("a", "b"), seed=0):
         )
         for name in series
     ]
-    pd.concat(frames).to_csv(path, index=False)
+    return pd.concat(frames)
+
+
+def small_csv(path, rows=400, series=("a", "b"), seed=0):
+    """Write `small_frame` as CSV; return its path."""
+    small_frame(rows, series, seed).to_csv(path, index=False)
     return path

@@ -270,6 +270,13 @@ def test_what_has_no_weight_changes_neither_loss_nor_gradient(name):
     np.testing.assert_array_equal(slope[~seen], 0)
 
 
+def test_an_impossible_class_costs_nothing_when_it_is_not_the_truth():
+    logits = jnp.array([[0.0, 0.0, -jnp.inf]])
+    value, gradient = jax.value_and_grad(lambda x: cross_entropy(x, jnp.array([0])).sum())(logits)
+    np.testing.assert_allclose(value, np.log(2), rtol=FLOAT32)
+    np.testing.assert_allclose(gradient, [[-0.5, 0.5, 0]], rtol=FLOAT32)
+
+
 def test_every_loss_says_how_many_outputs_it_wants():
     assert [outputs_of(name, {}) for name in LOSSES] == [1] * len(LOSSES)
     assert outputs_of("quantiles", {}) == 3

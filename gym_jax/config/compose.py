@@ -4,19 +4,20 @@ import re
 import shlex
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hydra
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.singleton import Singleton
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
 from gym_jax.config.text import SHAPE, check_text, unreadable
@@ -24,8 +25,7 @@ from gym_jax.errors import ConfigError, did_you_mean, nearest
 
 GRAMMAR = "an override is key=value without blanks around; quote what the shell would eat"
 _LOCK = threading.Lock()
-LENT = ("GlobalHydra", "VersionBase")
-"""Hydra's process-wide objects that composing changes."""
+"""Hydra finds its plug-ins once in a process."""
 
 
 class Override(NamedTuple):
@@ -92,10 +92,7 @@ def compose_file(path: Path, name: str | None = None) -> dict[str, Any]:
     name = name or str(path)
     check_text(path, name)
     try:
-        with _hydra(path.parent):
-            place = str(shipped()).replace("\\", "\\\\").replace("'", "\\'")
-            tree = compose(path.stem, overrides=[f"hydra.searchpath=['file://{place}']"])
-        plain = OmegaConf.to_container(tree, resolve=True)
+        plain = OmegaConf.to_container(_compose(path), resolve=True)
     except yaml.YAMLError as error:  # of a file in its defaults list
         raise unreadable(name, error) from error
     except Exception as error:  # of Hydra, OmegaConf, ANTLR, or a recursion without end
@@ -154,22 +151,29 @@ def _named(value: Any) -> Any:
     return [_named(item) for item in value] if isinstance(value, list) else value
 
 
-@contextmanager
-def _hydra(folder: Path) -> Iterator[None]:
-    """Take the place of Hydra's process-wide objects for a while: notebooks and hosts that use Hydra keep theirs."""
-    old = {"version_base": "1.3"} if tuple(map(int, hydra.__version__.split(".")[:2])) < (1, 4) else {}
-    objects = Singleton._instances
-    with _LOCK, warnings.catch_warnings():
-        # a defaults list without `_self_`: the file's own settings win, as everyone expects
-        warnings.filterwarnings("ignore", "In .*: Defaults list is missing `_self_`", UserWarning)
-        kept = {kind: objects.pop(kind) for kind in list(objects) if kind.__name__ in LENT}
-        try:
-            with initialize_config_dir(str(folder), **old):
-                yield
-        finally:
-            for kind in [kind for kind in objects if kind.__name__ in LENT]:
-                del objects[kind]
-            objects.update(kept)
+def _compose(path: Path) -> Any:
+    """Return a file with its defaults list; the shipped groups are there as well.
+
+    Hydra's `compose` works with one object of the whole process, which notebooks and other threads may be using. So
+    this is what it does inside, with an object of our own.
+    """
+    places = ConfigSearchPathImpl()
+    for provider, place in (
+        *(("hydra", "pkg://hydra.conf"), ("main", f"file://{path.parent}")),
+        *(("gym_jax", f"file://{shipped()}"), ("schema", "structured://")),
+    ):
+        places.append(provider, place)
+    # a defaults list without `_self_`: the file's own settings win, as everyone expects
+    silent = "_self_" not in path.read_text(encoding="utf-8")
+    with _LOCK, warnings.catch_warnings() if silent else nullcontext():
+        if silent:
+            warnings.filterwarnings("ignore", "In .*: Defaults list is missing `_self_`", UserWarning)
+        Plugins.instance()
+        loader = ConfigLoaderImpl(config_search_path=places)
+        tree = loader.load_configuration(path.stem, overrides=[], run_mode=RunMode.RUN, from_shell=False)
+    with open_dict(tree):
+        del tree["hydra"]
+    return tree
 
 
 def _not_composed(path: Path, name: str, error: Exception) -> ConfigError:

@@ -108,7 +108,10 @@ def test_find_lr_suggests_a_rate_and_writes_nothing(here, capsys):
 def test_profile_leaves_a_trace_and_changes_no_number(here):
     assert train("--epochs", "2", "train.chunk=1", "--profile", "--run-dir", "seen") == 0
     assert train("--epochs", "2", "train.chunk=1", "--run-dir", "unseen") == 0
-    assert list((here / "seen" / "profile").rglob("*.xplane.pb"))
+    assert train("--epochs", "1", "train.chunk=1000", "--profile", "--run-dir", "one chunk") == 0
+    for name in ("seen", "one chunk"):
+        (trace,) = (here / name / "profile").rglob("*.xplane.pb")
+        assert b"jit_epoch" in trace.read_bytes(), "the trace must hold the training program"
     assert not (here / "unseen" / "profile").exists()
     lines = [(here / name / "metrics.jsonl").read_bytes() for name in ("seen", "unseen")]
     assert lines[0] == lines[1]
@@ -147,7 +150,9 @@ def test_a_child_takes_what_is_typed_and_its_own_schedule(here, capsys):
     assert train("--init-from", "parent", "--horizon", "5", "--dry-run") == 2
     assert "head/kernel" in capsys.readouterr().err
     assert main(["train", "--resume", "parent", "--find-lr"]) == 2
-    capsys.readouterr()
+    suggested = capsys.readouterr().err.splitlines()[-1].removeprefix("try: gymjax ")
+    assert main([*suggested.split(), "--epochs", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["find_lr"]["curve"]
     assert main(["runs", "prune", "--root", ".", "--status", "done", "--all", "--json"]) == 0
     kept = {row["name"]: row["why"] for row in json.loads(capsys.readouterr().out)["kept"]}
     assert "parent" not in kept, "the child lies below another folder"

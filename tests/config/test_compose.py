@@ -98,6 +98,25 @@ def test_six_threads_compose_at_once(here):
     assert not GlobalHydra.instance().is_initialized()
 
 
+def test_another_thread_that_uses_hydra_meanwhile_is_not_disturbed(here, host):
+    done = threading.Event()
+
+    def compose_on():
+        names = set()
+        while not done.is_set():
+            names.add(compose("host").name)
+        return names
+
+    with ThreadPoolExecutor(1) as pool:
+        names = pool.submit(compose_on)
+        try:
+            for _ in range(10):
+                load(["mine.yaml"], ["model=big"])
+        finally:
+            done.set()
+        assert names.result() == {"host"}
+
+
 def test_composing_twice_gives_the_same(here):
     assert load(["mine.yaml"]) == load(["mine.yaml"])
     assert compose_file(here / "mine.yaml") == {

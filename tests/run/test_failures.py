@@ -7,7 +7,9 @@ from small import small_config
 
 from gym_jax import errors
 from gym_jax.errors import EXIT_CODES, Diverged, GymJaxError, StorageError
+from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.load import load_weights
 from gym_jax.run.plan import fresh_state, plan_run
 from gym_jax.run.session import Session
 from gym_jax.run.train import train_run
@@ -25,6 +27,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(tmp_path):
     status = run.read_json("status.json")
     assert (status["status"], status["exit_code"]) == ("failed", 5)
     assert saved_steps(run.checkpoints) == []
+    assert caught.value.hint.endswith("nothing was saved")
+
+
+def test_what_was_best_before_a_run_diverged_is_kept(tmp_path):
+    """Nothing is on the disk yet when the loss is lost: what was best waits in memory."""
+    overrides = ("optim=sgd", "optim.lr=2", "schedule=warmup_constant", "schedule.warmup=0.99", "loss=mse")
+    config = small_config(tmp_path, "mlp", *overrides, "train.clip=null", "train.epochs=6")
+    with pytest.raises(Diverged) as caught:
+        train_run(config, folder=tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    lines = run.read_lines("metrics.jsonl")
+    best = min(lines, key=lambda line: line["val_loss"])["step"]
+    assert saved_steps(run.checkpoints) == [best]
+    assert caught.value.hint.endswith(f"the weights of step {best} are whole")
+    assert load_weights(run).step == best
+    assert evaluate_run(run)["notes"], "scores of a run that failed carry a note"
 
 
 def test_a_disk_that_refuses_is_a_storage_error(tmp_path, monkeypatch):

@@ -3,8 +3,9 @@
 import chex
 import jax
 import numpy as np
+import pandas as pd
 import pytest
-from small import small_config
+from small import small_config, small_frame
 
 from gym_jax.config.load import load_config
 from gym_jax.errors import CheckpointError, ConfigError, Interrupted
@@ -12,7 +13,7 @@ from gym_jax.optim import scale_of
 from gym_jax.run.folder import open_run
 from gym_jax.run.load import load_weights
 from gym_jax.run.plan import fresh_state, plan_run
-from gym_jax.run.start import find_start, settle
+from gym_jax.run.start import child_of, find_start, settle
 from gym_jax.run.train import find_resumable, resume_run, train_run
 from gym_jax.train.checkpoint import read_metadata, saved_steps
 
@@ -78,6 +79,29 @@ def test_frozen_parts_keep_every_bit_and_the_rest_learns(donor, tmp_path):
     assert not equal(params["head"], load_weights(donor).params["head"])
 
 
+def of_machines(tmp_path, name, groups):
+    """Return the settings of a run on machines of these groups."""
+    frames = [small_frame(series=("m",)).assign(unique_id=f"{group}-{name}", group=group) for group in groups]
+    pd.concat(frames).to_csv(tmp_path / f"{name}.csv", index=False)
+    return (f"data.path={tmp_path / name}.csv", "data.target=cpu", "data.categories=group", "train.epochs=1")
+
+
+def test_a_warm_start_takes_embeddings_by_their_words(tmp_path):
+    donor = train_run(
+        small_config(tmp_path, "mlp", *of_machines(tmp_path, "old", ("east", "north", "west"))),
+        folder=tmp_path / "donor",
+    )
+    words = of_machines(tmp_path, "new", ("north", "south", "west"))
+    fresh = state_of(tmp_path, "mlp", *words, "train.seed=3").params["side"]["category_0"]
+    state = state_of(tmp_path, "mlp", *words, "train.seed=3", f"train.init_from={donor.folder}")
+    east, north, west = load_weights(open_run(donor.folder)).params["side"]["category_0"]
+    np.testing.assert_array_equal(state.params["side"]["category_0"], [north, fresh[1], west])
+    overrides = (*words, f"run.parent={donor.folder}", "train.epochs=2")
+    with pytest.raises(CheckpointError, match="knows other words in the column `group`"):
+        train_run(small_config(tmp_path, "mlp", *overrides), folder=tmp_path / "child")
+    assert not (tmp_path / "child").exists()
+
+
 def stop_after(chunks):
     left = iter(range(chunks - 1))
     return lambda: None if next(left, None) is not None else 143
@@ -96,6 +120,25 @@ def test_a_child_without_changes_ends_as_its_parent_would(tmp_path):
     chex.assert_trees_all_equal(load_weights(child).params, load_weights(whole).params)
     assert child.read_config()["run"]["parent"] == str(parent)
     assert child.read_config()["run"]["parent_step"] == max(saved_steps(parent / "checkpoints"))
+
+
+LOWERED = ("schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9")
+
+
+def test_a_child_of_a_warm_started_parent_begins_where_that_stood(donor, tmp_path):
+    """A child takes over neither the start of its parent nor the length of its schedule: that is no change."""
+    begun = small_config(tmp_path, "mlp", *LOWERED, f"train.init_from={donor.path}")
+    with pytest.raises(Interrupted):
+        train_run(begun, folder=tmp_path / "parent", stop=stop_after(13))
+    parent = open_run(tmp_path / "parent")
+    files = [parent.path / "config.yaml"]
+    start = find_start(plan_run(settle(load_config(files, [], child_of(parent)))))
+    assert start.position == (2, 9)
+    assert float(scale_of(start.state.opt_state)) == start.plateau.scale == 0.5
+    resume_run(parent, config=load_config(files, ["train.epochs=5"]))
+    start = find_start(plan_run(settle(load_config(files, ["train.epochs=6"], child_of(parent)))))
+    assert start.position == (5, 0)
+    assert float(scale_of(start.state.opt_state)) == start.plateau.scale < 0.5
 
 
 def test_a_child_goes_on_with_other_settings_and_repeats_itself(tmp_path):
@@ -126,9 +169,8 @@ def test_a_child_that_was_interrupted_goes_on(tmp_path):
 
 def test_a_child_with_other_settings_begins_with_the_whole_rate(tmp_path):
     """The parent's rate was lowered on a plateau; the child's is what its settings say, in the log and in the state."""
-    lowered = ("schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9")
     parent = open_run(
-        train_run(small_config(tmp_path, "mlp", *lowered, "train.epochs=3"), folder=tmp_path / "p").folder
+        train_run(small_config(tmp_path, "mlp", *LOWERED, "train.epochs=3"), folder=tmp_path / "p").folder
     )
     assert parent.read_lines("metrics.jsonl")[-1]["lr"] < 1e-3
     overrides = (f"run.parent={parent.path}", "train.epochs=4", "data.stride=7", "schedule=plateau")
@@ -166,10 +208,15 @@ def test_a_run_can_be_made_longer_and_its_settings_then_repeat_it(tmp_path):
 def test_a_run_does_not_go_on_with_another_program_or_other_data(tmp_path):
     run = open_run(train_run(small_config(tmp_path, "mlp", "train.epochs=1"), folder=tmp_path / "run").folder)
     before = (run.path / "config.yaml").read_text()
-    config = load_config([run.path / "config.yaml"], ["optim.lr=0.1", "data.stride=9", "train.epochs=2"])
+    changed = ["optim.lr=0.1", "data.stride=9", "evaluate.season=7", "train.epochs=2"]
+    config = load_config([run.path / "config.yaml"], changed)
     with pytest.raises(ConfigError) as caught:
         resume_run(run, config=config)
-    assert {problem.message.split("`")[1] for problem in caught.value.problems} == {"optim.lr", "data.stride"}
+    assert {problem.message.split("`")[1] for problem in caught.value.problems} == {
+        "optim.lr",
+        "data.stride",
+        "evaluate.season",  # it may fill gaps
+    }
     assert "--fork" in caught.value.attempt
     assert (run.path / "config.yaml").read_text() == before
 

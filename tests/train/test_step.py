@@ -13,6 +13,7 @@ from small import MODELS, small_windows
 
 from gym_jax import losses
 from gym_jax.data import shuffled
+from gym_jax.optim import clipped, frozen, matching
 from gym_jax.train.step import init_state, make_eval_step, make_train_step
 from gym_jax.types import Batch, Inputs
 
@@ -49,6 +50,33 @@ def test_by_hand():
     assert (float(metrics["loss"].total), float(metrics["loss"].count)) == (2.0, 2.0)
     assert float(metrics["grad_norm"].value) == 1.0
     assert int(state.step) == 1
+
+
+def test_weights_below_one_are_weights_like_others():
+    model, tx = TwoSteps(), optax.sgd(0.5)
+    batch = slope_batch(np.array(slope_batch().weights[..., 0]) / 4)
+    state = init_state(model, tx, jax.random.key(0), batch.inputs)
+    state, metrics = make_train_step(model, losses.mse, tx)(state, batch)
+    assert float(state.params["slope"]["w"]) == 2.5
+    assert float(metrics["loss"].value) == 1.0
+
+
+class Root(nn.Module):
+    """prediction = w * last value + sqrt(still), whose slope at 0 has no end."""
+
+    @nn.compact
+    def __call__(self, inputs, *, train=False):
+        return TwoSteps(name="slopes")(inputs) + jnp.sqrt(self.param("still", nn.initializers.zeros, ()))
+
+
+def test_the_gradient_norm_is_of_what_is_trained():
+    batch, model = slope_batch(), Root()
+    tx = frozen(clipped(optax.sgd(0.5), 10.0), ["still"])
+    state = init_state(model, tx, jax.random.key(0), batch.inputs)
+    for freeze, norm in ((None, np.inf), (functools.partial(matching, patterns=["still"]), 1.0)):
+        after, metrics = make_train_step(model, losses.mse, tx, freeze=freeze)(state, batch)
+        assert float(metrics["grad_norm"].value) == norm
+        assert (float(after.params["slopes"]["slope"]["w"]), float(after.params["still"])) == (2.5, 0.0)
 
 
 def test_without_weight_nothing_counts_not_even_nan():
