@@ -15,6 +15,8 @@ class GymJaxError(Exception):
 
     exit_code = 1
     code = "run.failed"
+    usual_hint, usual_attempt = "with --debug it says where it happened", "gymjax --help"
+    """What is said when there is nothing more to the point."""
     problems: tuple["GymJaxError", ...] = ()
     """The single problems, when this is several at once."""
 
@@ -25,14 +27,15 @@ class GymJaxError(Exception):
         self.message, self.hint, self.attempt = message, hint, attempt
         self.code = code or type(self).code
 
+    def facts(self) -> dict[str, str]:
+        """Return code, message, hint and a command to try; each says something."""
+        hint, attempt = self.hint or self.usual_hint, self.attempt or self.usual_attempt
+        return {"code": self.code, "message": self.message, "hint": hint, "try": attempt}
+
     def lines(self) -> list[str]:
         """Return the message as `error:`, `hint:` and `try:` lines."""
-        lines = [f"error: {self.message}"]
-        if self.hint:
-            lines.append(f"hint: {self.hint}")
-        if self.attempt:
-            lines.append(f"try: {self.attempt}")
-        return lines
+        facts = self.facts()
+        return [f"error: {self.message}", f"hint: {facts['hint']}", f"try: {facts['try']}"]
 
 
 class RunFailed(GymJaxError):
@@ -43,12 +46,14 @@ class ConfigError(GymJaxError):
     """A wrong word or value in a configuration or on the command line (exit 2)."""
 
     exit_code, code = 2, "config.invalid"
+    usual_hint, usual_attempt = "every setting and what it may be is listed there", "gymjax config show"
 
 
 class DataError(GymJaxError):
     """The data are missing, unreadable or not what the configuration says (exit 3)."""
 
     exit_code, code = 3, "data.invalid"
+    usual_hint, usual_attempt = "everything that is wrong with the data is counted there", "gymjax data check FILE"
     findings: tuple[Any, ...] = ()
     """What had been counted when the data were refused."""
 
@@ -57,6 +62,7 @@ class CheckpointError(GymJaxError):
     """A checkpoint or run is missing, incompatible or damaged (exit 4)."""
 
     exit_code, code = 4, "checkpoint.invalid"
+    usual_hint, usual_attempt = "the runs that can be read are listed there", "gymjax runs list"
 
 
 class Diverged(GymJaxError):
@@ -69,6 +75,7 @@ class StorageError(GymJaxError):
     """The disk refuses: full, read-only or gone (exit 6)."""
 
     exit_code, code = 6, "storage.failed"
+    usual_hint, usual_attempt = "free space, or write somewhere else", "df -h ."
 
 
 class PeerError(GymJaxError):

@@ -21,6 +21,7 @@ from gym_jax.cli.export import export
 from gym_jax.cli.generate import generate
 from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
 from gym_jax.cli.models import list_models, show_model
+from gym_jax.cli.options import AsJson
 from gym_jax.cli.predict import predict
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
 from gym_jax.cli.show import print_error
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     if COMPLETE in os.environ:
         return answer(app)
     arguments = list(arguments)
-    debug = "--debug" in arguments or os.environ.get("GYMJAX_DEBUG", "") not in ("", "0")
+    debug = "--debug" in arguments or os.environ.get("GYMJAX_DEBUG", "").lower() not in ("", "0", "false", "no")
     arguments = [word for word in arguments if word != "--debug"]
     as_json, shown = "--json" in arguments, True
     try:
@@ -77,11 +78,8 @@ def main(arguments: Sequence[str]) -> int:
         return code
     if debug and shown:
         traceback.print_exception(problem)
-    groups = {group.name for group in app.registered_groups}
-    words = [word for word in arguments[:2] if not word.startswith("-")]
-    command = " ".join(words if words[:1] and words[0] in groups else words[:1])
     if shown or as_json:
-        print_error(problem, as_json=as_json, command=command)
+        print_error(problem, as_json=as_json, command=_command(arguments))
     return code
 
 
@@ -104,7 +102,7 @@ def _attempt(arguments: Sequence[str], output: Output) -> tuple[int, GymJaxError
         problem.exit_code = 130
     except OSError as error:
         problem = StorageError(
-            f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), hint="see the path above"
+            f"{error.strerror or error}: {error.filename or 'standard output'}", hint="it can not be read or written"
         )
         problem.__cause__ = error
     except Exception as error:
@@ -130,14 +128,25 @@ def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:
 
         named = [key for key in all_keys() if key.split(".")[-1] == option[1].replace("-", "_")]
         hint = hint or (f"`{min(named, key=len)}=...`?" if named else "")
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    known = {name.name or name.callback.__name__ for name in app.registered_commands if name.callback}
     return ConfigError(
         f"{message[:1].lower()}{message[1:]}".rstrip("."),
-        hint=f"did you mean {hint}" if hint else None,
-        attempt=f"gymjax {command} --help" if command in known else "gymjax --help",
+        hint=f"did you mean {hint}" if hint else "what it takes is listed there",
+        attempt=" ".join(["gymjax", *_command(arguments).split(), "--help"]),
         code="usage",
     )
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the command of a line, with its group; "" when it names none."""
+    words = [word for word in arguments if not word.startswith("-")]
+    inner = {group.name: group.typer_instance for group in app.registered_groups}.get(words[0] if words else "")
+    names = [_names(app), *([_names(inner)] if inner else [])]
+    return " ".join(word for word, known in zip(words, names, strict=False) if word in known)
+
+
+def _names(typed: Any) -> set[str]:
+    single = {command.name or command.callback.__name__ for command in typed.registered_commands if command.callback}
+    return single | {group.name for group in typed.registered_groups}
 
 
 def _version(value: bool) -> None:
@@ -202,7 +211,7 @@ app.add_typer(runs, name="runs")
 
 
 @app.command(epilog=ANYWHERE)
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check this installation: versions, devices, a compiled step, a checkpoint, disk."""
     from gym_jax.cli.doctor import doctor
 

@@ -5,30 +5,32 @@ from typing import Annotated, Any
 
 import typer
 
+from gym_jax.cli.options import AsJson, Root
+
 Sources = Annotated[
     list[str] | None,
     typer.Argument(help="Files, shipped names, runs, sections, key=value.", show_default=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Root = Annotated[str, typer.Option(help="Folder of the runs.")]
+Files = Annotated[list[str] | None, typer.Option("--config", "-c", help="YAML file or shipped name.")]
 
 
 def show(
     words: Sources = None,
-    config: Annotated[list[str] | None, typer.Option("--config", "-c", help="YAML file or shipped name.")] = None,
+    config: Files = None,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
-    root: Root = "runs",
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the whole configuration that files, environment and overrides make, or that a run was made with.
 
-    What is printed is a configuration file: `gymjax train --config` takes it.
+    What is printed is a configuration file: `gymjax train --config` takes it. Sections and keys show these alone.
     """
     from gym_jax.cli.show import print_json
-    from gym_jax.config.document import flat, to_yaml
+    from gym_jax.config.document import flat, picked, to_yaml
 
-    loaded, sections = _load([*(config or []), *(words or [])], root)
-    tree = {name: part for name, part in loaded.config.document().items() if name in sections or not sections}
+    named = [word for word in words or [] if _is_key(word)]
+    loaded = _load([word for word in words or [] if word not in named], root, config or [])
+    tree = picked(loaded.config.document(), named)
     origins = {key: loaded.origin(key) for key in flat(tree)} if origin else {}
     if as_json:
         print_json("config show", {"config": tree, **({"origins": origins} if origin else {})})
@@ -40,7 +42,7 @@ def show(
 
 def validate(
     words: Annotated[list[str], typer.Argument(help="Files, shipped names, runs, key=value.", show_default=False)],
-    root: Root = "runs",
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge configuration files, each with the overrides: every wrong word is named. No data are read."""
@@ -53,7 +55,7 @@ def validate(
     names: list[str | None] = [word for word in words if not _is_override(word)]
     for name in names or [None]:
         try:
-            _load([*([name] if name else []), *overrides], root)
+            _load(overrides, root, [name] if name else [])
             good.append(name or "the defaults")
         except ConfigError as error:
             problems += list(error.problems or (error,))  # type: ignore[arg-type]
@@ -67,7 +69,7 @@ def validate(
 
 def diff(
     words: Annotated[list[str], typer.Argument(help="Two runs, files or shipped names; one: beside the defaults.")],
-    root: Root = "runs",
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the settings that differ between two configurations."""
@@ -80,7 +82,7 @@ def diff(
     if len(words) > 2:
         raise ConfigError(f"{len(words)} configurations", hint="two are compared", attempt="gymjax config diff A B")
     names = [*words, "defaults"] if len(words) == 1 else words
-    configs = [_load([name], root)[0].config for name in words] + [load().config] * (2 - len(words))
+    configs = [_load([], root, [name]).config for name in words] + [load().config] * (2 - len(words))
     found = differences(*configs)
     if as_json:
         changes = [
@@ -150,34 +152,41 @@ def schema(
 
 
 def _is_override(word: str) -> bool:
-    return "=" in word or word.startswith("~")
+    """Return whether a word is a setting; the path of a file or run may hold a `=` too."""
+    return word.startswith("~") or ("=" in word and not Path(word).expanduser().exists())
 
 
-def _load(words: list[str], root: str) -> tuple[Any, list[str]]:
-    """Return what the words make, and the sections that they name. A run is shown as it is: no environment."""
+def _is_key(word: str) -> bool:
+    from gym_jax.config.keys import find_key, sections
+
+    return tuple(word.split(".")) in sections() or find_key(word) is not None
+
+
+def _load(words: list[str], root: str | None, files: list[str]) -> Any:
+    """Return what files and words make. A run is shown as it is: no environment."""
     import os
 
     from gym_jax.config.load import load
-    from gym_jax.config.schema import Config
 
-    sections = [word for word in words if word in Config.model_fields]
-    files = [_file(word, root) for word in words if not _is_override(word) and word not in sections]
-    of_run = any((path if path.is_dir() else path.parent).joinpath("data.json").is_file() for path in map(Path, files))
+    names = [*files, *(word for word in words if not _is_override(word))]
+    found = [_file(name, root) for name in names]
     overrides = [word for word in words if _is_override(word)]
-    return load(files, overrides, environ={} if of_run else os.environ), sections
+    return load([name for name, _ in found], overrides, environ={} if any(run for _, run in found) else os.environ)
 
 
-def _file(name: str, root: str) -> str:
-    """Return the file of a run that a word names, or the word as it is: `load` knows files and shipped names."""
+def _file(name: str, root: str | None) -> tuple[str, bool]:
+    """Return what `load` finds by a word, and whether it is of a run: a folder, a name under the root, its file."""
     from gym_jax.config.compose import find_config
     from gym_jax.errors import CheckpointError, ConfigError
-    from gym_jax.run.folder import open_run
+    from gym_jax.run.folder import RunFolder
+    from gym_jax.run.runs import is_made_here, open_run
 
     try:
-        find_config(name)
+        path = find_config(name)
     except ConfigError:
         try:
-            return str(open_run(name, root).path / "config.yaml")
+            path = open_run(name, root).path / "config.yaml"
         except CheckpointError:
-            return name
-    return name
+            return name, False
+        name = str(path)
+    return name, path.name == "config.yaml" and is_made_here(RunFolder(path.parent))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from gym_jax.cli.candidates import complete_config, complete_override
+from gym_jax.cli.options import AsJson
 
 FILE = Annotated[str, typer.Argument(help="File, folder or quoted glob.")]
 OVERRIDES = Annotated[
@@ -15,7 +16,6 @@ OVERRIDES = Annotated[
 ]
 TARGET = Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated. Default: every number.")]
 OUT = Annotated[str, typer.Option("--out", "-o", help="File to write: .parquet, .csv(.gz), .feather, .jsonl or .npz.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def check(
@@ -30,7 +30,7 @@ def check(
     ] = None,
     context: Annotated[int | None, typer.Option(help="Steps the model looks back.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.")] = None,
-    as_json: JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """Judge data as `gymjax train` does first: what was looked for, how often it was found, what becomes of it.
 
@@ -58,7 +58,7 @@ def check(
         print(f"ok: {windows['train']:,} train, {windows['val']:,} val and {windows['test']:,} test windows")
 
 
-def describe(file: FILE, overrides: OVERRIDES = None, target: TARGET = None, as_json: JSON = False) -> None:
+def describe(file: FILE, overrides: OVERRIDES = None, target: TARGET = None, as_json: AsJson = False) -> None:
     """Show what data hold: series, span, step, and every channel's distribution in its own units."""
     from gym_jax.cli.show import print_json, print_table
     from gym_jax.data.describe import describe_panel
@@ -97,7 +97,7 @@ def describe(file: FILE, overrides: OVERRIDES = None, target: TARGET = None, as_
         print(f"note: {note}")
 
 
-def convert(file: FILE, out: OUT, overrides: OVERRIDES = None, target: TARGET = None, as_json: JSON = False) -> None:
+def convert(file: FILE, out: OUT, overrides: OVERRIDES = None, target: TARGET = None, as_json: AsJson = False) -> None:
     """Write data as one long table of id, time and columns, judged and in the units asked for."""
     _write("data convert", file, out, _settings(file, overrides, target), as_json)
 
@@ -109,7 +109,7 @@ def resample(
     overrides: OVERRIDES = None,
     aggregate: Annotated[str, typer.Option(help="mean, max, min, sum, last or p95 of the rows in a step.")] = "mean",
     target: TARGET = None,
-    as_json: JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bring rows at any times to a regular step, named after its beginning, and write them."""
     options: dict[str, Any] = {"data.resample.step": step, "data.resample.aggregate": aggregate}

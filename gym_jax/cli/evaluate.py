@@ -4,25 +4,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_run
+from gym_jax.cli.options import AsJson, OtherData, Platform, Root, Run
 
 
 def evaluate(
-    run: Annotated[
-        str, typer.Argument(help="A run folder, a name under runs/, or latest.", autocompletion=complete_run)
-    ],
-    data: Annotated[str | None, typer.Option("--data", "-d", help="Other data with the same columns.")] = None,
+    run: Run,
+    data: OtherData = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which part to score.")] = "test",
-    platform: Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    root: Root = None,
+    platform: Platform = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score a run over every window of a part, beside the baselines. Nothing is written."""
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_scores
     from gym_jax.run.evaluate import evaluate_run
+    from gym_jax.run.runs import open_run
 
     choose_platform(platform)
-    scores = evaluate_run(run, data=data, part=split)
+    scores = evaluate_run(open_run(run, root), data=data, part=split)
     if as_json:
         print_json("evaluate", scores)
     else:

@@ -4,23 +4,23 @@ from typing import Annotated
 
 import typer
 
-from gym_jax.cli.candidates import complete_run
+from gym_jax.cli.options import AsJson, Root, Run
 
 
 def export(
-    run: Annotated[
-        str, typer.Argument(help="A run folder, a name under runs/, or latest.", autocompletion=complete_run)
-    ],
+    run: Run,
     out: Annotated[str, typer.Option("--out", "-o", help="Folder to make.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    root: Root = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the weights that judge and forecast as NumPy arrays, with a manifest: what they are and what they need."""
     import math
 
     from gym_jax.cli.show import print_json, size, weights_line
     from gym_jax.run.export import export_run
+    from gym_jax.run.runs import open_run
 
-    manifest = export_run(run, out)
+    manifest = export_run(open_run(run, root), out)
     if as_json:
         print_json(
             "export", {"out": out, "manifest": {k: v for k, v in manifest.items() if k not in ("config", "data")}}

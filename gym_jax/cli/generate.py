@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from gym_jax.cli.options import AsJson
+
 
 def generate(
     out: Annotated[
@@ -28,7 +30,7 @@ def generate(
         typer.Option(help="Share of a panel's rows that is missing.", min=0, max=0.5, show_default="0.01"),
     ] = None,
     truth: Annotated[bool, typer.Option("--truth", help="Add mean and sd of the target, before clipping.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write generated data: a panel of machines by unique_id and ds (CPU, memory, disk), or a table of workloads."""
     from inspect import signature

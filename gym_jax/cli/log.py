@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ LOGGER = logging.getLogger("gym_jax")
 LOGGER.addHandler(logging.NullHandler())  # a library that is called prints nothing
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LOUDNESS = {"-q": -1, "--quiet": -1, "-qq": -2, "-v": 1, "--verbose": 1, "-vv": 2}
+"""As they are offered; any number of q and v in one word are taken."""
 WORDS: dict[str, tuple[str, ...]] = {"--log-format": ("text", "json"), "--log-level": tuple(LEVELS), "--log-file": ()}
 LONGEST = 200
 """Characters of one fact in a text line."""
@@ -45,6 +47,8 @@ def parse_output(arguments: Sequence[str]) -> tuple[Output, list[str]]:
         name, equals, value = word.partition("=")
         if word in LOUDNESS:
             loud += LOUDNESS[word]
+        elif re.fullmatch("-[qv]+", word):
+            loud += word.count("v") - word.count("q")
         elif name in WORDS:
             if not equals and (not words or words[0].startswith("-")):
                 raise _usage(f"option {name} needs a value", WORDS[name])
@@ -92,8 +96,7 @@ def log(event: str, facts: Mapping[str, Any], level: int = logging.INFO, **more:
 
 def log_error(error: GymJaxError, *, traceback: bool = False) -> None:
     """Log the error that ends a command."""
-    facts = {"code": error.code, "message": error.message, "hint": error.hint, "try": error.attempt}
-    log("error", {**facts, "exit_code": error.exit_code}, logging.ERROR, exc_info=error if traceback else None)
+    log("error", {**error.facts(), "exit_code": error.exit_code}, logging.ERROR, exc_info=error if traceback else None)
 
 
 def document_of(record: logging.LogRecord) -> dict[str, Any]:

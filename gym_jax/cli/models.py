@@ -5,13 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from gym_jax.cli.candidates import complete_kind, complete_override
+from gym_jax.cli.options import AsJson
 
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 SEASON = 288
 """Steps of a season where the data would give it: a day of five minutes."""
 
 
-def list_models(as_json: JSON = False) -> None:
+def list_models(as_json: AsJson = False) -> None:
     """List the model kinds with what they are, their size and their cost at the default settings."""
     from gym_jax.cli.show import print_json, print_table
     from gym_jax.config.judge import judge
@@ -42,7 +42,7 @@ def show_model(
     context: Annotated[int | None, typer.Option(help="Steps the model looks back.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.")] = None,
     targets: Annotated[int, typer.Option(min=1, help="Columns it forecasts, its only channels.")] = 1,
-    as_json: JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the settings of a kind, and the parameters, size and cost of the model that they make.
 

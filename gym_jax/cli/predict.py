@@ -1,20 +1,19 @@
 """`gymjax predict`: the steps after the end of every series."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from gym_jax.cli.candidates import complete_run
+from gym_jax.cli.options import AsJson, OtherData, Platform, Root, Run
 
 
 def predict(
-    run: Annotated[
-        str, typer.Argument(help="A run folder, a name under runs/, or latest.", autocompletion=complete_run)
-    ],
-    data: Annotated[str | None, typer.Option("--data", "-d", help="Other data with the same columns.")] = None,
+    run: Run,
+    data: OtherData = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="File to write: .parquet, .csv or .csv.gz.")] = None,
-    platform: Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    root: Root = None,
+    platform: Platform = None,
+    as_json: AsJson = False,
 ) -> None:
     """Forecast the steps after the data: id, time, step and a column per target, in the data's units."""
     from gym_jax.cli.platform import choose_platform
@@ -22,9 +21,10 @@ def predict(
     from gym_jax.data.write import write_frame
     from gym_jax.metrics import plain
     from gym_jax.run.predict import predict_run
+    from gym_jax.run.runs import open_run
 
     choose_platform(platform)
-    frame = predict_run(run, data=data)
+    frame = predict_run(open_run(run, root), data=data)
     path = str(write_frame(frame, out)) if out else None
     origin = {"step": frame.attrs["step"], "weights": frame.attrs["weights"]}
     text = frame.astype({frame.columns[1]: str})

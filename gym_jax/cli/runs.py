@@ -4,15 +4,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_kind, complete_run
+from gym_jax.cli.candidates import complete_kind
+from gym_jax.cli.options import AsJson, Root, Run
 
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-ROOT = Annotated[str, typer.Option(help="Folder of the runs.")]
 ALL_STATUS = "done, stopped, failed, running or damaged; several with commas."
 
 
 def list_runs(
-    root: ROOT = "runs",
+    root: Root = None,
     sort: Annotated[
         Literal["oldest", "newest", "name", "model", "status", "epochs", "steps", "val_loss", "test_mae"],
         typer.Option(help="What comes first; of numbers the smallest."),
@@ -25,7 +24,7 @@ def list_runs(
         str | None,
         typer.Option("--model", "-m", help="Only this kind; several with commas.", autocompletion=complete_kind),
     ] = None,
-    as_json: JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the runs under a folder, oldest first."""
     from gym_jax.cli import tables
@@ -34,11 +33,9 @@ def list_runs(
 
 
 def show_run(
-    run: Annotated[
-        str, typer.Argument(help="A run folder, a name under --root, or latest.", autocompletion=complete_run)
-    ],
-    root: ROOT = "runs",
-    as_json: JSON = False,
+    run: Run,
+    root: Root = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show one run: settings, status, scores, checkpoints. Leaves with 4 when there is no such run."""
     from gym_jax.cli import tables
@@ -50,9 +47,9 @@ def best_run(
     metric: Annotated[
         str, typer.Option(help="mae, rmse, r2, ... of the test scores, or val_loss. Lower is better; of r2, higher.")
     ] = "mae",
-    root: ROOT = "runs",
+    root: Root = None,
     target: Annotated[str | None, typer.Option(help="Column to judge by; default the first of each run.")] = None,
-    as_json: JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rank the finished runs by a test metric; only runs of the same data, target, horizon and windows together.
 
@@ -64,7 +61,7 @@ def best_run(
 
 
 def prune_runs(
-    root: ROOT = "runs",
+    root: Root = None,
     keep: Annotated[
         int | None, typer.Option(help="Of the runs that the other criteria choose, the newest N stay.", min=0)
     ] = None,
@@ -74,7 +71,7 @@ def prune_runs(
         bool, typer.Option("--all", help="Also the best run of each group that `runs best` ranks.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove them; without it nothing is.")] = False,
-    as_json: JSON = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which runs would go and how many bytes that frees; with --yes, remove them.
 

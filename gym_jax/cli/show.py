@@ -18,19 +18,15 @@ def print_json(command: str, document: Mapping[str, Any]) -> None:
 def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None:
     """Print an error: three lines on stderr, or one JSON document on stdout."""
     if as_json:
-        document: dict[str, Any] = {"schema": 1, "command": command, "status": "error", **_facts(error)}
+        document: dict[str, Any] = {"schema": 1, "command": command, "status": "error", **error.facts()}
         if isinstance(error, ConfigError | DataError):
-            document["problems"] = [_facts(problem) for problem in error.problems or (error,)]
+            document["problems"] = [problem.facts() for problem in error.problems or (error,)]
         if isinstance(error, DataError):
             document["findings"] = [finding._asdict() for finding in error.findings]
         print(json.dumps({**document, "exit_code": error.exit_code}, indent=1))
         return
     for line in error.lines():
         print(line, file=sys.stderr)
-
-
-def _facts(error: GymJaxError) -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "hint": error.hint, "try": error.attempt}
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:

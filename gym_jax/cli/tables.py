@@ -1,19 +1,23 @@
 """What `gymjax runs` prints: a line per run, one run, the ranked field, what may go."""
 
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from gym_jax.cli.candidates import load_keys
 from gym_jax.cli.show import cell, print_json, print_scores, print_table, size
-from gym_jax.errors import ConfigError, RunInUse, did_you_mean
-from gym_jax.run.folder import empty_removed, list_runs, open_run, remove_run
+from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, RunInUse, did_you_mean, nearest
 from gym_jax.run.prune import Chosen, Kept, choose_runs
 from gym_jax.run.ranking import STATUS, Entry, Group, differences, rank, read_entry
+from gym_jax.run.runs import ROOT, empty_removed, list_runs, open_run, remove_run
 
 FIELD = ("mae", "rmse", "r2", "val_loss")
 """Metrics beside the one that ranks."""
 
 
 def show_runs(
-    root: str,
+    root: str | None,
     as_json: bool,
     *,
     sort: str = "oldest",
@@ -22,8 +26,9 @@ def show_runs(
     model: str | None = None,
 ) -> None:
     """Print a line per run."""
-    statuses, kinds = _several(status, STATUS), model.split(",") if model else None
     rows = [_line(read_entry(run)) for run in list_runs(root)]
+    statuses = _several("--status", status, STATUS)
+    kinds = _several("--model", model, (*load_keys()["model"], *{row["model"] for row in rows if row["model"]}))
     rows = [row for row in rows if statuses is None or row["status"] in statuses]
     rows = [row for row in rows if kinds is None or row["model"] in kinds]
     if sort == "newest":
@@ -34,17 +39,24 @@ def show_runs(
     if limit is not None:
         rows = rows[-limit:] if sort == "oldest" else rows[:limit]
     if as_json:
-        print_json("runs list", {"root": root, "runs": rows})
+        print_json("runs list", {"root": root or ROOT, "runs": rows})
     elif rows:
         columns = ("name", "model", "status", "epochs", "steps", "val_loss", "test_mae")
         print_table(columns, [[row[key] for key in columns] for row in rows])
     else:
-        print(f"no runs in {root}" + (" with that status and model" if statuses or kinds else ""))
+        print(f"no runs in {root or ROOT}" + (" with that status and model" if statuses or kinds else ""))
 
 
-def show_run(run: str, root: str, as_json: bool) -> None:
+def show_run(run: str, root: str | None, as_json: bool) -> None:
     """Print one run."""
     folder = open_run(run, root)
+    if not folder.read_json("data.json"):
+        raise CheckpointError(
+            f"{folder.path} is no run: it has no data.json",
+            hint="a run is a folder that gymjax train made",
+            attempt="gymjax runs list",
+            code="run.not_found",
+        )
     scores = folder.read_json("scores.json")
     steps = sorted(int(p.name) for p in folder.checkpoints.glob("*") if p.name.isdigit())
     document = {
@@ -80,14 +92,17 @@ def show_run(run: str, root: str, as_json: bool) -> None:
         print_scores(scores)
 
 
-def show_best(root: str, metric: str, target: str | None, as_json: bool) -> None:
+def show_best(root: str | None, metric: str, target: str | None, as_json: bool) -> None:
     """Print the finished runs ranked, a table for every group that can be compared."""
-    groups = rank([read_entry(run) for run in list_runs(root)], metric, target)
+    with _there(root):
+        groups = rank([read_entry(run) for run in list_runs(root)], metric, target)
     differ = differences(groups)
     best = None if len(groups) > 1 or groups[0].ranked[0][1] is None else groups[0].ranked[0][0].name
     if as_json:
         document = [_group(group, metric, target) for group in groups]
-        print_json("runs best", {"root": root, "metric": metric, "best": best, "differ": differ, "groups": document})
+        print_json(
+            "runs best", {"root": root or ROOT, "metric": metric, "best": best, "differ": differ, "groups": document}
+        )
         return
     if differ:
         print(f"{len(groups)} groups of runs that can not be compared, because they differ in {', '.join(differ)}:\n")
@@ -108,7 +123,7 @@ def show_best(root: str, metric: str, target: str | None, as_json: bool) -> None
 
 
 def prune_runs(
-    root: str,
+    root: str | None,
     as_json: bool,
     *,
     keep: int | None = None,
@@ -122,19 +137,19 @@ def prune_runs(
         raise ConfigError(
             "runs prune needs a criterion",
             hint="give --keep N, --status failed,stopped or --older-than 7d, or several",
-            attempt="gymjax runs prune --status failed",
+            attempt=f"gymjax runs prune --status failed{_option(root)}",
             code="usage",
         )
-    statuses, seconds = _several(status, STATUS), _seconds(older_than)
-    chosen, kept = choose_runs(root, keep=keep, status=statuses, older_than=seconds, best_too=best_too)
+    statuses, seconds = _several("--status", status, STATUS), _seconds(older_than)
+    chosen, kept = choose_runs(root or ROOT, keep=keep, status=statuses, older_than=seconds, best_too=best_too)
     if yes:
-        empty_removed(root)  # what an interrupted prune has left
+        empty_removed(root or ROOT)  # what an interrupted prune has left
         chosen, kept = _remove(root, chosen, kept)
     total = sum(item.bytes for item in chosen)
     if as_json:
         rows = [{"name": item.entry.name, "status": item.entry.status, "bytes": item.bytes} for item in chosen]
         stay = [{"name": item.entry.name, "why": item.why} for item in kept]
-        print_json("runs prune", {"root": root, "removed": yes, "bytes": total, "runs": rows, "kept": stay})
+        print_json("runs prune", {"root": root or ROOT, "removed": yes, "bytes": total, "runs": rows, "kept": stay})
         return
     if chosen:
         print_table(("name", "status", "size"), [(i.entry.name, i.entry.status, size(i.bytes)) for i in chosen])
@@ -144,12 +159,12 @@ def prune_runs(
     print(f"removed {count}" if yes else f"would remove {count}; nothing was removed: add --yes to remove")
 
 
-def _remove(root: str, chosen: list[Chosen], kept: list[Kept]) -> tuple[list[Chosen], list[Kept]]:
+def _remove(root: str | None, chosen: list[Chosen], kept: list[Kept]) -> tuple[list[Chosen], list[Kept]]:
     """Remove what may go; a run that was taken up in the meantime stays."""
     gone, stay = [], list(kept)
     for item in chosen:
         try:
-            remove_run(item.entry.run, root)
+            remove_run(item.entry.run, root or ROOT)
             gone.append(item)
         except RunInUse:
             stay.append(Kept(item.entry, "in use"))
@@ -182,12 +197,32 @@ def _behind(value: float | None, top: float | None) -> str | None:
     return f"{(value - top) / abs(top):+.1%}" if top else f"{value - top:+.3g}"
 
 
-def _several(text: str | None, known: tuple[str, ...]) -> list[str] | None:
+@contextmanager
+def _there(root: str | None) -> Iterator[None]:
+    """Say with an error about runs in which folder they are."""
+    try:
+        yield
+    except GymJaxError as error:
+        if error.attempt and error.attempt.startswith("gymjax runs"):
+            error.attempt += _option(root)
+        raise
+
+
+def _option(root: str | None) -> str:
+    return "" if root is None else f" --root {shlex.quote(root)}"
+
+
+def _several(option: str, text: str | None, known: Sequence[str]) -> list[str] | None:
     """Return the words of a list with commas. Raises ConfigError at one that is not known."""
-    words = [word.strip() for word in text.split(",")] if text else None
+    words = [word.strip() for word in text.split(",")] if text is not None else None
     for word in words or ():
         if word not in known:
-            raise ConfigError(f"--status {word} is not known", hint=did_you_mean(word, known), code="usage")
+            raise ConfigError(
+                f"{option} {shlex.quote(word)} is not known",
+                hint=did_you_mean(word, known),
+                attempt=f"gymjax runs list {option} {nearest(word, known) or known[0]}",
+                code="usage",
+            )
     return words
 
 
@@ -197,6 +232,11 @@ def _seconds(text: str | None) -> float | None:
     try:
         if text and text[-1:].isdigit():
             raise ConfigError("a number alone", hint="say of what: 12h, 7d")
-        return parse_seconds(text) if text else None
+        return None if text is None else parse_seconds(text)
     except ConfigError as error:
-        raise ConfigError(f"--older-than {text} is no length of time", hint=error.hint, code="usage") from error
+        raise ConfigError(
+            f"--older-than {shlex.quote(str(text))} is no length of time",
+            hint=error.hint,
+            attempt="gymjax runs prune --older-than 7d",
+            code="usage",
+        ) from error

@@ -1,10 +1,13 @@
 """`gymjax train`: configuration to a finished run."""
 
-from typing import Annotated, Any, Literal
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from gym_jax.cli.candidates import complete_config, complete_kind, complete_override, complete_resume
+from gym_jax.cli.options import AsJson, Platform, Root
 
 PANEL = "What to train"
 PROFILED = 3
@@ -56,8 +59,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.", rich_help_panel=PANEL)] = None,
     placement: Annotated[str | None, typer.Option(help="one, cores, shard or pmap.", rich_help_panel=PANEL)] = None,
     devices: Annotated[int | None, typer.Option(help="Devices to use; default all.", rich_help_panel=PANEL)] = None,
-    run_dir: Annotated[str | None, typer.Option(help="Folder of this run; default a new one under run.root.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of this run under run.root.")] = None,
+    run_dir: Annotated[str | None, typer.Option(help="Folder of this run; default a new one under --root.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of this run under --root.")] = None,
+    root: Root = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -73,9 +77,7 @@ def train(
         typer.Option(help="Begin with the weights of RUN; see train.init_parts.", autocompletion=complete_resume),
     ] = None,
     max_time: Annotated[str | None, typer.Option(help="Stop and save after this long, such as 90s, 30m, 2h.")] = None,
-    platform: Annotated[
-        Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.", show_choices=True)
-    ] = None,
+    platform: Platform = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Judge settings and data, show the plan, write nothing.")
     ] = False,
@@ -86,7 +88,7 @@ def train(
         bool, typer.Option("--profile", help="Trace some chunks with JAX's profiler, into the run folder.")
     ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Progress as plain lines.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model on time series, score it beside the baselines, and keep it in a run folder.
 
@@ -100,12 +102,14 @@ def train(
     from gym_jax.cli.signals import stop_on_signals
     from gym_jax.config.load import load_config
     from gym_jax.errors import ConfigError
-    from gym_jax.run.folder import RunFolder, open_run
+    from gym_jax.run.folder import RunFolder
     from gym_jax.run.load import read_config
     from gym_jax.run.plan import plan_run
+    from gym_jax.run.runs import free_path, open_run
     from gym_jax.run.start import child_of, find_start, refuse_changes, settle
-    from gym_jax.run.train import find_resumable, resume_run, train_run
+    from gym_jax.run.train import find_resumable, plan_resumed, resume_run, train_run
 
+    place = _root_of(overrides or [], root)
     given: dict[str, Any] = {
         "model": model,
         "data.path": data,
@@ -118,41 +122,52 @@ def train(
         "train.seed": seed,
         "train.placement": placement,
         "train.devices": devices,
-        "train.init_from": init_from and _path_of(init_from),
+        "train.init_from": None if init_from is None else _path_of(init_from, place),
         "track.profile": PROFILED if profile else None,
+        "run.root": root if getattr(ctx.get_parameter_source("root"), "name", "") == "COMMANDLINE" else None,
         "run.name": name,
     }
     options = {key: value for key, value in given.items() if value is not None}
-    seconds = parse_seconds(max_time) if max_time else None
+    seconds = None if max_time is None else parse_seconds(max_time)
     choose_platform(platform)
-    named = resume if resume not in (None, "auto") else None
+    named = None if resume == "auto" else resume
     if fork and named is None:
         raise ConfigError(
             "--fork needs the run to continue",
             hint="a child goes on where its parent was saved last",
             attempt="gymjax train --resume RUN --fork optim.lr=1e-4",
         )
-    if named and not fork and (config or run_dir):
+    if name is not None and run_dir is not None:
         raise ConfigError(
-            f"--resume RUN goes on in place: {'--config' if config else '--run-dir'} is for new runs",
-            hint="--fork starts a child run that continues with other settings",
-            attempt=f"gymjax train --resume {named} --fork",
+            "--name and --run-dir both say where the run is kept",
+            hint="--name is a name under --root, --run-dir the whole path",
+            attempt=f"gymjax train ... --name {shlex.quote(name)}",
         )
     run: RunFolder | None = None
-    if named:
-        run = open_run(named)
+    if named is not None:
+        run = open_run(named, place)
+        was = read_config(run)
+        for option, value in {"--config": config, "--run-dir": run_dir, "--name": name}.items():
+            if value and not fork:
+                raise ConfigError(
+                    f"--resume RUN goes on in place: {option} is for new runs",
+                    hint="--fork starts a child run that continues with other settings",
+                    attempt=f"gymjax train --resume {shlex.quote(named)} --fork",
+                )
         beginning = child_of(run) if fork else {}
         files = [str(run.path / "config.yaml"), *(config or [])]
         settings = load_config(files, overrides or [], beginning | options, os.environ if fork else None)
         if fork:
             run = None
         else:
-            refuse_changes(read_config(run), settings, run)
+            kept = settings.run.model_copy(update={"root": was.run.root})  # it said where to find the run
+            settings = settings.model_copy(update={"run": kept})
+            refuse_changes(was, settings, run)
             if find_lr:
                 raise ConfigError(
                     "--find-lr tries a run that is yet to begin",
                     hint="a child begins where its parent stands",
-                    attempt=f"gymjax train --resume {named} --fork --find-lr",
+                    attempt=f"gymjax train --resume {shlex.quote(named)} --fork --find-lr",
                 )
     else:
         settings = load_config(config or [], overrides or [], options, os.environ)
@@ -161,10 +176,13 @@ def train(
         _show_trial(settings, as_json)
         return
     if dry_run:
-        plan = plan_run(settle(settings) if run is None else settings)
         if run is None:
+            path = free_path(settings.run.root, name=settings.run.name, exact=run_dir)
+            plan = plan_run(settle(settings))
             find_start(plan)
-        _show_plan(plan, as_json)
+        else:
+            path, plan = run.path, plan_resumed(run, settings)
+        _show_plan(plan, str(path or Path(settings.run.root).absolute() / "a new folder"), as_json)
         return
     with stop_on_signals() as stop, watcher(ctx.obj, plain=plain) as watch:
         if run is not None:
@@ -186,13 +204,19 @@ def train(
     print(f"\nrun: {result.folder} ({words[result.status]})")
 
 
-def _path_of(run: str) -> str:
+def _root_of(overrides: list[str], root: str | None) -> str | None:
+    """Return where runs are looked for: as the last `run.root=` says, or the option, which knows the environment."""
+    said = [word.removeprefix("run.root=") for word in overrides if word.startswith("run.root=")]
+    return said[-1] if said else root
+
+
+def _path_of(run: str, root: str | None) -> str:
     """Return the path of a run by any of its names; a word that is none stays, to be refused where it is judged."""
     from gym_jax.errors import CheckpointError
-    from gym_jax.run.folder import open_run
+    from gym_jax.run.runs import open_run
 
     try:
-        return str(open_run(run).path)
+        return str(open_run(run, root).path)
     except CheckpointError:
         return run
 
@@ -207,7 +231,11 @@ def parse_seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < float("inf"):
-        raise ConfigError(f"--max-time {text} is no length of time", hint="write 90s, 30m, 2h or 1d")
+        raise ConfigError(
+            f"--max-time {shlex.quote(text)} is no length of time",
+            hint="write 90s, 30m, 2h or 1d",
+            attempt="gymjax train ... --max-time 30m",
+        )
     return seconds
 
 
@@ -237,11 +265,11 @@ def _show_trial(settings: Any, as_json: bool) -> None:
     print("nothing was written")
 
 
-def _show_plan(plan: Any, as_json: bool) -> None:
+def _show_plan(plan: Any, folder: str, as_json: bool) -> None:
     from gym_jax.cli.show import print_json, print_table, size
     from gym_jax.run.plan import describe
 
-    facts = describe(plan)
+    facts = {**describe(plan), "folder": folder}
     if as_json:
         print_json("train", {"dry_run": True, "plan": facts, "config": plan.config.document()})
         return

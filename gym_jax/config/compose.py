@@ -61,6 +61,14 @@ def find_config(name: str) -> Path:
             attempt=shlex.join(["mv", name, str(Path(name).with_suffix(".yaml"))]) if other else None,
             code="config.not_found",
         )
+    if place.is_dir():
+        inside = sorted(str(path) for path in place.glob("*.yaml"))
+        raise ConfigError(
+            f"no configuration `{name}`: it is a folder without a config.yaml",
+            hint=f"in it are {', '.join(inside[:5])}" if inside else "name a file, or the folder of a run",
+            attempt=f"gymjax train --config {shlex.quote(inside[0])}" if inside else None,
+            code="config.not_found",
+        )
     beside = {
         word: str(path.with_suffix(".yaml"))
         for path in (Path(name).with_name(file.name) for file in place.parent.glob("*.yaml") if name and file.is_file())
@@ -71,7 +79,7 @@ def find_config(name: str) -> Path:
     raise ConfigError(
         f"no configuration `{name}`",
         hint=f"no such file; {meant}",
-        attempt=f"gymjax train --config {shlex.quote(close or nearest(name, shipped_names()) or 'cpu_allocation')}",
+        attempt=f"gymjax config show {shlex.quote(close or nearest(name, shipped_names()) or 'cpu_allocation')}",
         code="config.not_found",
     )
 

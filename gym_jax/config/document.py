@@ -2,7 +2,7 @@
 
 import shlex
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gym_jax.config.keys import all_keys, docs_of, fields_of, find_key
@@ -40,6 +40,19 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             out |= flat(value, f"{key}.")
         else:
             out[key] = value
+    return out
+
+
+def picked(tree: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Return the parts of a tree that dotted keys name, all of it when there are none."""
+    out: dict[str, Any] = {} if keys else dict(tree)
+    for key in sorted(keys, key=lambda key: list(tree).index(key.split(".")[0])):
+        part, place = tree, out
+        *above, last = key.split(".")
+        for name in above:
+            part, place = part.get(name, {}), place.setdefault(name, {})
+        if last in part:
+            place[last] = part[last]
     return out
 
 

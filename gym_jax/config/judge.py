@@ -194,6 +194,10 @@ def _right_value(value: Any, known: Key | None) -> str | None:
 def _right_key(path: Sequence[str], kind: str | None) -> str:
     """Return a hint at the key that was meant: in its section, in another, or of another kind."""
     key, name, prefix = ".".join(path), path[-1], ".".join(path[:-1])
+    if len(path) == 1 and (find_key(name) or tuple(name.split(".")) in sections()):
+        *around, last = name.split(".")
+        nested = ": {".join([*around, f"{last}: ..."]) + "}" * len(around)
+        return f"in a file it stands in its section: `{nested}`"
     if name.startswith("_"):
         return "nothing is built from a configuration by its Python name; `kind` chooses"
     if kind is not None and (owners := _owners(key)):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,10 +65,17 @@ def load(
     for name in map(str, files):
         try:
             path = find_config(name)
-            content = migrate(compose_file(path, name), f" (from `{name}`)")
+            content = compose_file(path, name)
         except ConfigError as error:
             problems.append(error)
             continue
+        try:
+            content = migrate(content, f" (from `{name}`)")
+        except ConfigError as error:
+            problems.append(error)
+            if error.code == "config.newer":
+                continue
+            content = {key: value for key, value in content.items() if key != "schema_version"}
         folders.insert(0, path.parent)
         tree = _with_kinds(merge(tree, _sourced(content, f"`{name}`")))
     variables, wrong = read_variables(environ or {})
@@ -84,7 +92,7 @@ def load(
             problems.append(error)
     tree = _laid(tree, typed, folders, problems)
     for place, value in list(_leaves(tree)):
-        if value.value == "???" and value.origin != TYPED:
+        if value.value == "???":
             key = ".".join(place)
             problems.append(ConfigError(f"`{key}` (from {value.origin}) is left open", hint=f"give it: {key}=VALUE"))
             tree = _without(tree, place)
@@ -184,19 +192,20 @@ def read_override(text: str) -> Override:
     kinds = [f"{section}={text}" for section, names in CHOICES.items() if text in names]
     close = nearest(text, [*all_keys(), *Config.model_fields], likeness=0.75)
     if text.endswith(".yaml"):
-        meant = f"did you mean `--config {text}`?"
+        typed = f"--config {shlex.quote(text)}"
     elif kinds:
-        meant = f"did you mean `{kinds[0]}`?"
+        typed = kinds[0]
     elif close:
-        meant = f"did you mean `{close}=...`?"
+        typed = f"{close}=..."
     elif "." in text:
-        meant = f"did you mean `--data {text}`?"
+        typed = f"--data {shlex.quote(text)}"
     else:
-        meant = "settings are key=value; data are given with --data FILE"
+        typed = ""
+    there = kinds or (typed.startswith("--") and Path(text).expanduser().exists())
     raise ConfigError(
         f"`{text}` is no setting: it has no {'value' if key else 'key'}",
-        hint=meant,
-        attempt="gymjax config show",
+        hint=f"did you mean `{typed}`?" if typed else "settings are key=value; data are given with --data FILE",
+        attempt=f"gymjax train {typed}" if there else "gymjax config show",
         code="config.override",
     )
 

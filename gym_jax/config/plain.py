@@ -18,6 +18,15 @@ _Dumper.add_implicit_resolver(
 )
 
 
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """Return text; marks that YAML takes for the end of a line stand escaped in quotes."""
+    style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
+
+
 def inline(value: Any) -> str:
     """Return a value as YAML on one line."""
     text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=float("inf"), allow_unicode=True)

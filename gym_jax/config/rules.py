@@ -50,6 +50,12 @@ def find_conflicts(config: Config) -> list[ConfigError]:
         refuse(
             "train.init_parts names parts of a run, but there is no train.init_from", "name the run", "--init-from RUN"
         )
+    if config.run.name in ("latest", "auto"):
+        refuse(
+            f"run.name={config.run.name} means another run",
+            "`latest` is the newest run, `auto` the newest unfinished one",
+            "run.name=mine",
+        )
     if config.run.parent is not None and train.init_from is not None:
         refuse(
             "run.parent and train.init_from are two starts",

@@ -11,13 +11,17 @@ from gym_jax.errors import ConfigError
 LARGEST, DEEPEST, MOST = 2**20, 50, 100_000
 """Bytes of a file, levels in it, and values that it stands for once its anchors are written out."""
 SHAPE = "a configuration is `section: {key: value}`"
+EXAMPLE = "gymjax config init mine.yaml"
+"""What writes a file that is right, with every setting explained."""
 
 
 def check_text(path: Path, name: str) -> None:
     """Raise ConfigError that says what is wrong with a YAML file and where, in terms of its `name`."""
     content = path.read_bytes()
     if len(content) > LARGEST:
-        raise ConfigError(f"`{name}` has {len(content):,} bytes", hint="a configuration is small; are these data?")
+        raise ConfigError(
+            f"`{name}` has {len(content):,} bytes", hint="a configuration is small; are these data?", attempt=EXAMPLE
+        )
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -25,11 +29,10 @@ def check_text(path: Path, name: str) -> None:
         raise ConfigError(
             f"`{name}` line {line} is not UTF-8: byte {content[error.start]:#04x} can not be decoded",
             hint="save the file as UTF-8",
+            attempt=EXAMPLE,
         ) from error
     if not text.strip():
-        raise ConfigError(
-            f"`{name}` is empty", hint=f"it holds no setting; {SHAPE}", attempt="gymjax config init mine.yaml"
-        )
+        raise ConfigError(f"`{name}` is empty", hint=f"it holds no setting; {SHAPE}", attempt=EXAMPLE)
     try:
         _walk(text, name)
     except yaml.YAMLError as error:
@@ -40,7 +43,7 @@ def unreadable(name: str, error: yaml.YAMLError) -> ConfigError:
     """Return what a YAML library says about a file, in a line."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem is None or error.problem_mark is None:
         said = str(error).splitlines()[0]
-        return ConfigError(f"`{name}` is no YAML: {said}", hint="is it a text file?")
+        return ConfigError(f"`{name}` is no YAML: {said}", hint="is it a text file?", attempt=EXAMPLE)
     if error.problem_mark.name.endswith(".yaml") and Path(error.problem_mark.name).name != Path(name).name:
         name = Path(error.problem_mark.name).name  # one that its defaults list names
     begun = error.context_mark if error.context_mark and error.context_mark.line != error.problem_mark.line else None
@@ -56,7 +59,9 @@ def unreadable(name: str, error: yaml.YAMLError) -> ConfigError:
         hint = "tags are not read: numbers, words, lists and mappings need none"
     elif "alias" in error.problem:
         hint = "an alias *name needs an anchor &name before it"
-    return ConfigError(f"`{name}` line {error.problem_mark.line + 1}: {error.problem}{where}", hint=hint)
+    return ConfigError(
+        f"`{name}` line {error.problem_mark.line + 1}: {error.problem}{where}", hint=hint, attempt=EXAMPLE
+    )
 
 
 def _walk(text: str, name: str) -> None:
@@ -70,21 +75,27 @@ def _walk(text: str, name: str) -> None:
         line = f"`{name}` line {event.start_mark.line + 1}"
         documents += isinstance(event, yaml.DocumentStartEvent)
         if documents > 1:
-            raise ConfigError(f"{line}: another document begins", hint="a file holds one: give two with --config each")
+            raise ConfigError(
+                f"{line}: another document begins",
+                hint="a file holds one: give two with --config each",
+                attempt=EXAMPLE,
+            )
         if not isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
             continue
         if not around and not isinstance(event, yaml.MappingStartEvent) and getattr(event, "value", True):
-            raise ConfigError(f"`{name}` holds no mapping", hint=SHAPE)
+            raise ConfigError(f"`{name}` holds no mapping", hint=SHAPE, attempt=EXAMPLE)
         if isinstance(event, yaml.CollectionStartEvent):
             around.append((event.anchor, 1))
             if len(around) > DEEPEST:
-                raise ConfigError(f"{line} is nested deeper than {DEEPEST} levels", hint=SHAPE)
+                raise ConfigError(f"{line} is nested deeper than {DEEPEST} levels", hint=SHAPE, attempt=EXAMPLE)
             continue
         anchor, size = around.pop() if isinstance(event, yaml.CollectionEndEvent) else (event.anchor, 1)
         if isinstance(event, yaml.AliasEvent):
             if any(event.anchor == other for other, _ in around):
                 raise ConfigError(
-                    f"{line}: `*{event.anchor}` stands in itself", hint="an alias repeats what was written before it"
+                    f"{line}: `*{event.anchor}` stands in itself",
+                    hint="an alias repeats what was written before it",
+                    attempt=EXAMPLE,
                 )
             size = sizes.get(str(event.anchor), 1)
         elif anchor is not None:
@@ -95,11 +106,14 @@ def _walk(text: str, name: str) -> None:
             around[-1] = around[-1][0], around[-1][1] + size
             if around[-1][1] > MOST:
                 raise ConfigError(
-                    f"{line}: its anchors stand for more than {MOST:,} values", hint="write the values that are meant"
+                    f"{line}: its anchors stand for more than {MOST:,} values",
+                    hint="write the values that are meant",
+                    attempt=EXAMPLE,
                 )
     if "hydra" in top[::2]:
         raise ConfigError(
             f"unknown key `hydra` (from `{name}`)",
             hint="Hydra composes files here and does nothing else; its own settings are not taken",
             code="config.unknown_key",
+            attempt=EXAMPLE,
         )

@@ -1,6 +1,7 @@
 """Panels and frames to files: whole or not at all."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
     suffix = next((ending for ending in sorted(WRITERS, key=len)[::-1] if path.name.lower().endswith(ending)), None)
     if suffix is None:
         raise ConfigError(
-            f"`{path.name}` is of no format that can be written", hint=f"choose from {', '.join(WRITERS)}"
+            f"`{path.name}` is of no format that can be written",
+            hint=f"choose from {', '.join(WRITERS)}",
+            attempt=f"gymjax ... --out {shlex.quote(str(path.with_suffix('.parquet').name))}",
         )
     temporary = path.with_name(f".{path.name}.tmp{suffix}")
     try:

@@ -8,8 +8,9 @@ import numpy as np
 from gym_jax.data.split import Part
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import fingerprint, places, same_data
-from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import Trained, load_run, read_config
+from gym_jax.run.runs import open_run
 from gym_jax.run.scores import score_run
 
 

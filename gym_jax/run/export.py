@@ -13,8 +13,9 @@ import numpy as np
 from gym_jax import __version__
 from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.errors import ConfigError, StorageError
-from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_weights, read_config
+from gym_jax.run.runs import open_run
 
 WEIGHTS, MANIFEST = "weights.npz", "manifest.json"
 

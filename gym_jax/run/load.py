@@ -38,7 +38,7 @@ TYPES = {"mask": jnp.bool_, "categories": jnp.int32, "series": jnp.int32}
 
 def read_config(run: RunFolder) -> Config:
     """Return the configuration of a run. Raises CheckpointError when it is of another version, damaged or no run."""
-    if not (run.path / "data.json").is_file():
+    if not run.read_json("data.json"):
         raise CheckpointError(
             f"{run.path} is no run: it has no data.json",
             hint="a run is a folder that gymjax train made",
@@ -131,10 +131,11 @@ def best_step(run: RunFolder) -> int:
     """Return the saved step whose weights a run ends with so far. Raises CheckpointError when nothing was saved."""
     steps = saved_steps(run.checkpoints)
     if not steps:
+        going = run.in_use()
         raise CheckpointError(
             f"{run.path} holds no checkpoint",
-            hint="it was stopped before the first save",
-            attempt=f"gymjax train --resume {run.path}",
+            hint="it is being trained and has not saved yet" if going else "it was stopped before the first save",
+            attempt=f"gymjax {'runs show' if going else 'train --resume'} {run.path}",
             code="checkpoint.none",
         )
     best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]  # 0: nothing was validated yet

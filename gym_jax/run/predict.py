@@ -11,8 +11,9 @@ from gym_jax.data.preprocess import make_channels
 from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecaster, forecasts
 from gym_jax.run.assemble import build_columns, reading, windows_of
-from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_run
+from gym_jax.run.runs import open_run
 
 
 def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) -> pd.DataFrame:

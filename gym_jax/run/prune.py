@@ -8,8 +8,9 @@ from time import time
 from typing import NamedTuple
 
 from gym_jax.errors import CheckpointError, ConfigError
-from gym_jax.run.folder import RunFolder, is_in_use, is_made_here, list_runs, size_of
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.ranking import Entry, rank, read_entry
+from gym_jax.run.runs import is_made_here, list_runs, size_of
 
 
 class Chosen(NamedTuple):
@@ -48,7 +49,7 @@ def choose_runs(
     needed = _starts(entries)
     chosen, kept = [], []
     for entry in found:
-        why = _reason(entry, best) or needed.get(entry.run.path)
+        why = _reason(entry, best) or needed.get(entry.run.path.resolve())
         if why:
             kept.append(Kept(entry, why))
         else:
@@ -69,7 +70,7 @@ def _reason(entry: Entry, best: Collection[str]) -> str | None:
         return "a symlink"
     if not is_made_here(entry.run):
         return "not made by gymjax train, or damaged"
-    if is_in_use(entry.run):
+    if entry.run.in_use():
         return "in use"
     return "the best of those it can be compared with" if entry.name in best else None
 
@@ -82,7 +83,7 @@ def _starts(entries: list[Entry]) -> dict[Path, str]:
             config = entry.run.read_config()
             for path in (config["run"].get("parent"), config["train"].get("init_from")):
                 if path is not None:
-                    out[Path(path)] = f"the start of {entry.name}"
+                    out[Path(path).resolve()] = f"the start of {entry.name}"
     return out
 
 

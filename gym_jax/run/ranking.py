@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, did_you_mean
+from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, did_you_mean, nearest
 from gym_jax.metrics import HIGHER
 from gym_jax.run.folder import RunFolder
 
@@ -60,9 +60,10 @@ def read_entry(run: RunFolder) -> Entry:
     try:
         status, scores, config = run.read_json("status.json"), run.read_json("scores.json"), run.read_config()
         targets = scores.get("model", {}).get("targets", {})
+        known = status.get("status", "unknown")
         return Entry(
             run,
-            status.get("status", "unknown"),
+            "stopped" if known == "running" and not run.in_use() else known,  # killed without a word
             config["model"]["kind"],
             status.get("epochs"),
             status.get("steps"),
@@ -120,7 +121,7 @@ def _check(word: str, known: set[str], what: str = "metric") -> None:
         raise ConfigError(
             f"no finished run has the {what} `{word}`",
             hint=did_you_mean(word, known),
-            attempt=f"gymjax runs best --{what} {min(known)}",
+            attempt=f"gymjax runs best --{what} {nearest(word, known) or min(known)}",
         )
 
 

@@ -106,7 +106,7 @@ class Session:
         save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
         self.folder.status(epochs=self.position.epoch, steps=self.step, saved=self.step)
         newest = [step for step in saved_steps(self.folder.checkpoints) if step <= self.step][-KEEP_LAST:]
-        retain(self.folder.checkpoints, {*newest, self.best_step})
+        retain(self.folder.checkpoints, {*newest, self.best_step, *self.folder.pinned()})
 
     def _save_best(self) -> None:
         """Write the best state when it is not on the disk yet."""

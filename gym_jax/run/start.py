@@ -10,9 +10,10 @@ from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, gathered
 from gym_jax.models.side import with_rows_of
 from gym_jax.optim import HOST_SCHEDULES, Plateau, warm_start, with_scale
 from gym_jax.run.assemble import build_optimiser, fingerprint, same_data
-from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import best_step, load_weights, read_config
 from gym_jax.run.plan import Plan, columns, fresh_state, parts_shown
+from gym_jax.run.runs import open_run
 from gym_jax.run.session import read_plateau
 from gym_jax.train.average import with_params
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
@@ -20,10 +21,10 @@ from gym_jax.train.loop import Position
 from gym_jax.types import TrainState
 
 HARMLESS = (
-    *("train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
+    *("data.path", "train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
     *("track.", "run.root", "run.name", "run.save_seconds"),
 )
-"""Settings that change neither the program nor the data: a run may go on with others."""
+"""Settings that change neither the program nor the data: a run may go on with others. Of data their bytes count."""
 LENGTH = "schedule_steps"
 """What choices.json keeps of a run that was made longer: how many steps its schedule has."""
 
@@ -73,6 +74,13 @@ def settle(config: Config) -> Config:
     return config.model_copy(update=update)
 
 
+def pin_starts(config: Config, run: RunFolder) -> None:
+    """Have the steps kept that a run begins from: its settings repeat it as long as they are there."""
+    for path, step in ((config.run.parent, config.run.parent_step), (config.train.init_from, config.train.init_step)):
+        if path is not None and step is not None:
+            RunFolder(path).pin(step, str(run.path))
+
+
 def child_of(parent: RunFolder) -> dict[str, Any]:
     """Return the settings of a child that it does not take from its parent, before any that the user gives."""
     beginning: dict[str, Any] = {"run.parent": str(parent.path), "run.parent_step": None, "run.name": None}
@@ -95,12 +103,13 @@ def refuse_changes(was: Config, now: Config, run: RunFolder) -> None:
     if _sooner(now.train.patience, was.train.patience) and (now.train.patience or 0) < trained:
         reasons.append(f"`train.patience={now.train.patience}` might have stopped {run.path} sooner")
     if reasons:
+        longer = f" train.epochs={trained + 10}" if now.train.epochs <= trained else ""
         raise gathered(
             [
                 ConfigError(
                     reason,
                     hint="a run goes on as it began; --fork starts a child that continues with other settings",
-                    attempt=f"gymjax train --resume {run.path} --fork ...",
+                    attempt=f"gymjax train --resume {run.path} --fork{longer} ...",
                     code="config.resume",
                 )
                 for reason in reasons

@@ -15,12 +15,13 @@ from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_data
 from gym_jax.run.environment import environment
 from gym_jax.run.fit import Event, fit
-from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, create_run, list_runs
+from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
+from gym_jax.run.runs import create_run, free_path, list_runs
 from gym_jax.run.scores import score_run, solve
 from gym_jax.run.session import Session
-from gym_jax.run.start import LENGTH, Start, find_start, refuse_changes, settle
+from gym_jax.run.start import LENGTH, Start, find_start, pin_starts, refuse_changes, settle
 from gym_jax.train.average import evaluation_variables, weights_of, with_params
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
 
@@ -51,16 +52,18 @@ def train_run(
     `watch` is told what happens; `stop` is asked between chunks and answers with an exit code to save and leave with.
     """
     deadline = _deadline(max_seconds)
+    free_path(config.run.root, name=config.run.name, exact=folder)
     config = settle(config)
     plan = plan_run(config)
     start = find_start(plan)
     run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
     with run.lock():
-        run.write_json("env.json", environment())
+        run.write_json("env.json", {"began": now(), **environment()})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
         run.write_json("choices.json", {"devices": len(plan.layout.devices), "chunk": plan.chunk})
         # last, because a folder with a config.yaml is a run
         run.write_config(unnamed(config).document(), HEADING)
+        pin_starts(config, run)
         return _train(plan, run, start, watch, stop, deadline)
 
 
@@ -88,14 +91,7 @@ def resume_run(
             return Result(
                 run.path, "complete", status["epochs"], status["steps"], status["best"], run.read_json("scores.json")
             )
-        if not same_data(run.read_json("data.json"), fingerprint(config)):
-            raise CheckpointError(
-                f"the data of {run.path} changed since the run began",
-                hint="a run goes on only with the very data it began with; train anew on the new ones",
-                attempt=f"gymjax train --config {run.path}/config.yaml",
-                code="checkpoint.data_changed",
-            )
-        plan = plan_run(config, run.read_json("choices.json"))
+        plan = plan_resumed(run, config)
         if config.train.epochs != was.train.epochs and config.schedule.steps is None:
             length = config.schedule.model_copy(update={"steps": plan.steps * was.train.epochs})
             run.write_json("choices.json", {**run.read_json("choices.json"), LENGTH: length.steps})
@@ -107,8 +103,25 @@ def resume_run(
         return _train(plan, run, start, watch, stop, deadline)
 
 
+def plan_resumed(run: RunFolder, config: Config) -> Plan:
+    """Return the plan with which a run goes on. Raises CheckpointError when its data changed."""
+    if not same_data(run.read_json("data.json"), fingerprint(config)):
+        raise CheckpointError(
+            f"the data of {run.path} changed since the run began",
+            hint="a run goes on only with the very data it began with; train anew on the new ones",
+            attempt=f"gymjax train --config {run.path}/config.yaml",
+            code="checkpoint.data_changed",
+        )
+    return plan_run(config, run.read_json("choices.json"))
+
+
 def find_resumable(config: Config, folder: str | Path | None = None) -> RunFolder | None:
-    """Return the newest unfinished run of the very same settings under `run.root`; with `folder`, the run in it."""
+    """Return the newest unfinished run of the very same settings under `run.root`.
+
+    With `folder`, or a name of its own, it is the run in there, finished or not.
+    """
+    if folder is None and config.run.name is not None:
+        folder = Path(config.run.root) / config.run.name
     for run in reversed(list_runs(config.run.root) if folder is None else [RunFolder(folder)]):
         try:
             over = run.read_json("status.json").get("status") == "done" and folder is None

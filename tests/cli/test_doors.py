@@ -63,7 +63,7 @@ ERRORS = {
         2,
         "error: no configuration `cpu_alocation`",
         "hint: no such file; of the shipped ones, did you mean `cpu_allocation`?",
-        "try: gymjax train --config cpu_allocation",
+        "try: gymjax config show cpu_allocation",
     ),
     ("train", "--model", "transformer", "model.width=30"): (
         2,
@@ -105,11 +105,13 @@ ERRORS = {
         2,
         "error: override `optim.lr=1,2` names several values",
         "hint: one run takes one value of each; a list stands in brackets: [1,2]",
+        "try: gymjax config show",
     ),
     ("train", "--max-time", "soon"): (
         2,
         "error: --max-time soon is no length of time",
         "hint: write 90s, 30m, 2h or 1d",
+        "try: gymjax train ... --max-time 30m",
     ),
     ("train", "--target", "memory"): (
         3,
@@ -146,6 +148,7 @@ ERRORS = {
         2,
         "error: `x.txt` is of no format that can be written",
         "hint: choose from .parquet, .pq, .csv, .csv.gz, .feather, .arrow, .jsonl, .npz",
+        "try: gymjax ... --out x.parquet",
     ),
 }
 
@@ -303,7 +306,7 @@ def test_an_unforeseen_fault_is_three_lines_too(here, capsys, monkeypatch):
     def fail(**settings):
         raise ZeroDivisionError("deep inside")
 
-    monkeypatch.setattr(gym_jax.data.synthetic, "generate_frame", fail)
+    monkeypatch.setitem(gym_jax.data.DATASETS, "panel", fail)
     assert refused(capsys, "generate", "--out", "x.csv") == (
         1,
         [

@@ -10,8 +10,9 @@ from small import small_config
 
 from gym_jax.cli import main
 from gym_jax.errors import ConfigError, StorageError
-from gym_jax.run import folder as folders
-from gym_jax.run.folder import RunFolder, list_runs, remove_run
+from gym_jax.run import runs as folders
+from gym_jax.run.folder import RunFolder
+from gym_jax.run.runs import list_runs, remove_run
 
 
 def make_run(
@@ -141,7 +142,14 @@ def test_wrong_words_about_runs_are_answered(here, capsys):
     assert said(capsys, "runs", "prune", "--older-than", "soon", code=2)[1] == [
         "error: --older-than soon is no length of time",
         "hint: write 90s, 30m, 2h or 1d",
+        "try: gymjax runs prune --older-than 7d",
     ]
+    assert said(capsys, "runs", "list", "--model", "mpl", code=2)[1][1] == "hint: did you mean `mlp`?"
+    for words in (("--status", ""), ("--older-than", ""), ("--status", "failed,")):
+        assert "is not known" in (out := said(capsys, "runs", "prune", *words, "--keep", 0, "--yes", code=2)[1][0]) or (
+            "is no length of time" in out
+        ), "an empty filter is no filter"
+    assert names() == {"a"}
     assert said(capsys, "runs", "prune", code=2)[1][0] == "error: runs prune needs a criterion"
 
 
@@ -244,7 +252,7 @@ def test_prune_never_touches_what_is_not_ours_not_here_or_in_use(here, capsys):
 
 def test_a_run_taken_up_between_choosing_and_removing_stays(here, capsys, monkeypatch):
     run = make_run(here / "runs", "a", status="failed", mae=None)
-    monkeypatch.setattr("gym_jax.run.prune.is_in_use", lambda run: False)
+    monkeypatch.setattr(RunFolder, "in_use", lambda run: False)
     with run.lock():
         found = document(capsys, "runs", "prune", "--status", "failed", "--yes")
     assert found["kept"] == [{"name": "a", "why": "in use"}]
@@ -284,3 +292,53 @@ def test_nothing_is_moved_through_a_symlink(here):
         remove_run(run, here / "runs")
     assert list((here / "target").iterdir()) == []
     assert names() == {"a"}
+
+
+def test_runs_are_found_where_the_environment_or_the_option_says(here, capsys, monkeypatch):
+    make_run(here / "exp", "a", mae=0.25)
+    make_run(here, "a", mae=0.75)
+    assert document(capsys, "runs", "show", "a")["test_mae"] == 0.75, "a folder here comes first"
+    assert document(capsys, "runs", "show", "a", "--root", "exp")["test_mae"] == 0.25, "what is said comes first"
+    monkeypatch.setenv("GYMJAX_RUN_ROOT", "exp")
+    assert [row["name"] for row in document(capsys, "runs", "list")["runs"]] == ["a"]
+    assert document(capsys, "runs", "show", "latest")["test_mae"] == 0.25
+    assert document(capsys, "runs", "list", "--root", "runs")["runs"] == []
+    assert "--root exp" in said(capsys, "runs", "best", "--metric", "maee", code=2)[1][2]
+
+
+def test_a_run_that_was_killed_is_no_longer_running(here, capsys):
+    run = make_run(here / "runs", "a", status="running", mae=None)
+    with run.lock():
+        assert document(capsys, "runs", "list")["runs"][0]["status"] == "running"
+    assert document(capsys, "runs", "list")["runs"][0]["status"] == "stopped"
+
+
+def test_runs_keep_the_order_in_which_they_began(here):
+    for name, began in (("b", "2026-03-01T10:00:00.000+00:00"), ("a", "2026-03-01T11:00:00.000+00:00")):
+        make_run(here / "runs", name).write_json("env.json", {"began": began})
+    os.utime(here / "runs" / "b" / "config.yaml")  # as a resume does that changes a setting
+    assert [run.path.name for run in list_runs()] == ["b", "a"]
+
+
+def test_what_is_no_run_or_is_damaged_is_said(here, capsys):
+    (here / "hand").mkdir()
+    (here / "hand" / "config.yaml").write_text("model: {kind: mlp}\n")
+    assert said(capsys, "runs", "show", "hand", code=4)[1][0] == f"error: {here}/hand is no run: it has no data.json"
+    run = make_run(here / "runs", "a")
+    (run.path / "data.json").write_text('{"schema": "2"}')
+    for command in (("runs", "show"), ("evaluate",), ("train", "--resume")):
+        assert said(capsys, *command, "runs/a", code=4)[1][1:] == ["hint: the run is damaged", "try: gymjax runs list"]
+    run.write_json("data.json", {"files": []})
+    (run.path / "config.yaml").write_text("a: [1\nb: {")
+    for command in (("runs", "show"), ("evaluate",), ("train", "--resume")):
+        error, *_ = said(capsys, *command, "runs/a", code=4)[1]
+        assert error.startswith(f"error: `{run.path}/config.yaml` line 2"), error
+
+
+def test_the_start_of_another_run_stays_behind_a_symlink_too(here, capsys):
+    (here / "real").mkdir()
+    (here / "link").symlink_to(here / "real")
+    make_run(here / "real", "parent", mae=None, status="failed")
+    make_run(here / "real", "child", mae=None, parent=str(here / "link" / "parent"))
+    kept = document(capsys, "runs", "prune", "--root", "real", "--status", "failed", "--all")["kept"]
+    assert kept == [{"name": "parent", "why": "the start of child"}]

@@ -198,3 +198,64 @@ def test_export_holds_the_weights_that_forecast_and_says_which(weights, words, h
     assert main(["export", "run", "--out", "plain"]) == 2
     assert "exists already" in capsys.readouterr().err
     assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_words_that_are_empty_or_say_two_things_start_no_training(here, capsys):
+    before = sorted(path.name for path in here.iterdir())
+    for words, code, said in (
+        (["--resume", ""], 4, "no run at ``"),
+        (["--max-time", ""], 2, "is no length of time"),
+        (["--init-from", ""], 2, "`train.init_from=''` (from the command line) is empty"),
+        (["--name", "a", "--run-dir", "b"], 2, "both say where the run is kept"),
+        (["--name", "latest"], 2, "means another run"),
+    ):
+        assert train(*words) == code
+        assert said in capsys.readouterr().err
+    assert sorted(path.name for path in here.iterdir()) == before
+
+
+def test_a_name_is_the_run_that_resume_auto_means(here, capsys):
+    assert train("--epochs", "2", "--name", "a", "--max-time", "0") == 0
+    assert train("--epochs", "2", "--name", "b", "--resume", "auto") == 0
+    assert RunFolder(here / "runs" / "a").read_json("status.json")["status"] == "stopped"
+    assert RunFolder(here / "runs" / "b").read_json("status.json")["status"] == "done"
+    capsys.readouterr()
+    assert train("--epochs", "2", "--name", "b", "--resume", "auto", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["run_status"] == "complete"
+    assert main(["train", "--resume", "a", "--name", "c"]) == 2
+    assert "--name is for new runs" in capsys.readouterr().err
+
+
+def test_data_that_moved_are_the_same_data(here, capsys):
+    assert train("--epochs", "2", "--run-dir", "run", "--max-time", "0") == 0
+    (here / "cpu.csv").rename(here / "moved.csv")
+    assert main(["train", "--resume", "run", "--data", "moved.csv", "-q"]) == 0
+    assert RunFolder(here / "run").read_config()["data"]["path"] == str(here / "moved.csv")
+    assert main(["evaluate", "run"]) == 0
+    (here / "moved.csv").write_text("unique_id,ds,cpu\n")
+    capsys.readouterr()
+    assert main(["train", "--resume", "run", "--epochs", "3"]) == 4
+    assert "changed since the run began" in capsys.readouterr().err
+
+
+def test_runs_are_looked_for_where_the_run_is_kept(here, capsys):
+    assert train("--epochs", "1", "run.root=exp", "--name", "a") == 0
+    assert main(["train", "--resume", "a", "run.root=exp", "--epochs", "2", "-q"]) == 0
+    assert main(["train", "--resume", "latest", "--root", "exp", "--epochs", "3", "-q"]) == 0
+    assert RunFolder(here / "exp" / "a").read_config()["run"]["root"] == "exp"
+    for command in ("evaluate", "predict"):
+        assert main([command, "latest", "--root", "exp"]) == 0
+    assert main(["export", "a", "--root", "exp", "--out", "plain"]) == 0
+    assert train("--epochs", "1", "--root", "exp", "--init-from", "latest", "--name", "b") == 0
+    assert {path.name for path in here.iterdir()} == {"cpu.csv", "exp", "plain"}
+
+
+def test_a_dry_run_knows_its_folder_and_refuses_one_that_is_taken(here, capsys):
+    capsys.readouterr()
+    assert train("--run-dir", "run", "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["plan"]["folder"] == str(here / "run")
+    assert train("--epochs", "1", "--run-dir", "run") == 0
+    for words in (["--dry-run"], []):
+        capsys.readouterr()
+        assert train("--run-dir", "run", *words) == 2
+        assert "exists already" in capsys.readouterr().err

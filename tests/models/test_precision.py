@@ -195,7 +195,7 @@ def norm(tree):
     return sum(np.square(np.asarray(leaf, np.float64)).sum() for leaf in jax.tree.leaves(tree)) ** 0.5
 
 
-@each_case
+@pytest.mark.parametrize("case", ["lstm", "transformer"])
 def test_the_gradient_of_a_member_of_a_vmap_is_near_that_of_float32(case):
     inputs, params = make_inputs(), variables_of(case)["params"]
     exact, near = (

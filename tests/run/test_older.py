@@ -11,9 +11,9 @@ from tolerances import FLOAT32
 from gym_jax.config.migrate import SCHEMA_VERSION, STEPS
 from gym_jax.errors import CheckpointError, ConfigError
 from gym_jax.run.evaluate import evaluate_run
-from gym_jax.run.folder import open_run
 from gym_jax.run.load import load_weights, read_config
 from gym_jax.run.predict import predict_run
+from gym_jax.run.runs import open_run
 from gym_jax.run.train import resume_run
 
 OLDER = ROOT / "tests" / "run" / "older"

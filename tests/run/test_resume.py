@@ -67,14 +67,13 @@ def root(tmp_path_factory):
     return str(tmp_path_factory.mktemp("whole"))
 
 
+QUANTILES = ["loss=quantiles", "optim=lion", "optim.lr=1e-4", "schedule=one_cycle"]
+LOWERED = ["schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9"]
 CHOICES = {
-    "accumulated and averaged": ["train.accumulate=3", "train.ema=0.9"],
+    "accumulated and averaged quantiles": [*QUANTILES, "train.accumulate=3", "train.ema=0.9"],
     "schedule-free": ["optim=schedule_free", "schedule=constant"],
-    "lowered on a plateau": ["schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9"],
-    "bfloat16": ["train.compute_dtype=bfloat16"],
-    "frozen": ["train.freeze=[layer_0]", "optim=muon"],
-    "quantiles": ["loss=quantiles", "optim=lion", "optim.lr=1e-4", "schedule=one_cycle"],
-    "likelihood": ["loss=gaussian", "optim=adafactor", "schedule=step"],
+    "lowered on a plateau in bfloat16": [*LOWERED, "train.compute_dtype=bfloat16"],
+    "likelihood with frozen parts": ["loss=gaussian", "train.freeze=[layer_0]", "optim=muon", "schedule=step"],
 }
 
 

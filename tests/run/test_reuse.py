@@ -7,9 +7,10 @@ from small import small_config, small_csv
 
 from gym_jax.errors import CheckpointError, DataError, Interrupted
 from gym_jax.run.evaluate import evaluate_run
-from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_run
 from gym_jax.run.predict import predict_run
+from gym_jax.run.runs import open_run
 from gym_jax.run.train import find_resumable, train_run
 from gym_jax.train.checkpoint import read_metadata, saved_steps
 

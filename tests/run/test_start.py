@@ -10,9 +10,9 @@ from small import small_config, small_frame
 from gym_jax.config.load import load_config
 from gym_jax.errors import CheckpointError, ConfigError, Interrupted
 from gym_jax.optim import scale_of
-from gym_jax.run.folder import open_run
 from gym_jax.run.load import load_weights
 from gym_jax.run.plan import fresh_state, plan_run
+from gym_jax.run.runs import open_run
 from gym_jax.run.start import child_of, find_start, settle
 from gym_jax.run.train import find_resumable, resume_run, train_run
 from gym_jax.train.checkpoint import read_metadata, saved_steps
@@ -94,7 +94,7 @@ def test_a_warm_start_takes_embeddings_by_their_words(tmp_path):
     words = of_machines(tmp_path, "new", ("north", "south", "west"))
     fresh = state_of(tmp_path, "mlp", *words, "train.seed=3").params["side"]["category_0"]
     state = state_of(tmp_path, "mlp", *words, "train.seed=3", f"train.init_from={donor.folder}")
-    east, north, west = load_weights(open_run(donor.folder)).params["side"]["category_0"]
+    _, north, west = load_weights(open_run(donor.folder)).params["side"]["category_0"]
     np.testing.assert_array_equal(state.params["side"]["category_0"], [north, fresh[1], west])
     overrides = (*words, f"run.parent={donor.folder}", "train.epochs=2")
     with pytest.raises(CheckpointError, match="knows other words in the column `group`"):
@@ -115,7 +115,9 @@ def test_a_child_without_changes_ends_as_its_parent_would(tmp_path):
     parent = tmp_path / "parent"
     before = {path: path.read_bytes() for path in parent.rglob("*") if path.is_file()}
     child = open_run(train_run(small_config(tmp_path, "mlp", f"run.parent={parent}"), folder=tmp_path / "child").folder)
-    assert {path: path.read_bytes() for path in parent.rglob("*") if path.is_file()} == before
+    after = {path: path.read_bytes() for path in parent.rglob("*") if path.is_file()}
+    assert after.pop(parent / "pins.jsonl"), "all that is told to a parent is which step to keep"
+    assert after == before
     assert (child.path / "metrics.jsonl").read_bytes() == (whole.path / "metrics.jsonl").read_bytes()
     chex.assert_trees_all_equal(load_weights(child).params, load_weights(whole).params)
     assert child.read_config()["run"]["parent"] == str(parent)
@@ -233,6 +235,19 @@ def test_a_run_is_not_made_shorter_than_it_is(tmp_path):
     for override, words in (("train.epochs=2", "less than the 3"), ("train.patience=1", "might have stopped")):
         with pytest.raises(ConfigError, match=words):
             resume_run(run, config=load_config([run.path / "config.yaml"], [override]))
+
+
+def test_a_child_repeats_itself_although_its_parent_went_on(tmp_path):
+    parent = open_run(train_run(small_config(tmp_path, "mlp", "train.epochs=1"), folder=tmp_path / "parent").folder)
+    step = max(saved_steps(parent.checkpoints))
+    config = small_config(tmp_path, "mlp", "train.epochs=2", f"run.parent={parent.path}")
+    child = open_run(train_run(config, folder=tmp_path / "child").folder)
+    more = ["train.epochs=5", "run.save_seconds=0"]
+    resume_run(parent, config=load_config([parent.path / "config.yaml"], more))
+    assert step in saved_steps(parent.checkpoints)
+    again = open_run(train_run(load_config([child.path / "config.yaml"]), folder=tmp_path / "again").folder)
+    assert (again.path / "metrics.jsonl").read_bytes() == (child.path / "metrics.jsonl").read_bytes()
+    assert [line["by"] for line in parent.read_lines("pins.jsonl")] == [str(child.path)], "noted once"
 
 
 def test_weights_of_a_run_that_went_on_are_refused_or_the_same(tmp_path):

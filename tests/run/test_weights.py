@@ -16,10 +16,11 @@ from gym_jax.cli import main
 from gym_jax.config.load import load_config
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.export import export_run
-from gym_jax.run.folder import RunFolder, open_run
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_run, load_weights
 from gym_jax.run.plan import fresh_state, plan_run
 from gym_jax.run.predict import predict_run
+from gym_jax.run.runs import open_run
 from gym_jax.run.scores import score_run
 from gym_jax.run.train import train_run
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps

@@ -73,10 +73,12 @@ def test_the_gradient_norm_is_of_what_is_trained():
     batch, model = slope_batch(), Root()
     tx = frozen(clipped(optax.sgd(0.5), 10.0), ["still"])
     state = init_state(model, tx, jax.random.key(0), batch.inputs)
-    for freeze, norm in ((None, np.inf), (functools.partial(matching, patterns=["still"]), 1.0)):
-        after, metrics = make_train_step(model, losses.mse, tx, freeze=freeze)(state, batch)
-        assert float(metrics["grad_norm"].value) == norm
-        assert (float(after.params["slopes"]["slope"]["w"]), float(after.params["still"])) == (2.5, 0.0)
+    _, metrics = make_train_step(model, losses.mse, tx)(state, batch)
+    assert not np.isfinite(metrics["grad_norm"].value)
+    freeze = functools.partial(matching, patterns=["still"])
+    after, metrics = make_train_step(model, losses.mse, tx, freeze=freeze)(state, batch)
+    assert float(metrics["grad_norm"].value) == 1.0
+    assert (float(after.params["slopes"]["slope"]["w"]), float(after.params["still"])) == (2.5, 0.0)
 
 
 def test_without_weight_nothing_counts_not_even_nan():
