@@ -28,14 +28,18 @@ class GymJaxError(Exception):
         self.code = code or type(self).code
 
     def facts(self) -> dict[str, str]:
-        """Return code, message, hint and a command to try; each says something."""
+        """Return code, message, hint and a command to try, as the command line says them: each says something."""
         hint, attempt = self.hint or self.usual_hint, self.attempt or self.usual_attempt
         return {"code": self.code, "message": self.message, "hint": hint, "try": attempt}
 
     def lines(self) -> list[str]:
-        """Return the message as `error:`, `hint:` and `try:` lines."""
-        facts = self.facts()
-        return [f"error: {self.message}", f"hint: {facts['hint']}", f"try: {facts['try']}"]
+        """Return the message and, where there is something to the point, a hint and a command to try."""
+        lines = [f"error: {self.message}"]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        if self.attempt:
+            lines.append(f"try: {self.attempt}")
+        return lines
 
 
 class RunFailed(GymJaxError):

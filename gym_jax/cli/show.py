@@ -25,8 +25,9 @@ def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None
             document["findings"] = [finding._asdict() for finding in error.findings]
         print(json.dumps({**document, "exit_code": error.exit_code}, indent=1))
         return
-    for line in error.lines():
-        print(line, file=sys.stderr)
+    facts = error.facts()
+    for word, name in (("error", "message"), ("hint", "hint"), ("try", "try")):
+        print(f"{word}: {facts[name]}", file=sys.stderr)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:

@@ -6,6 +6,7 @@ data.json      where the data came from: files with sha256, columns, series, not
 choices.json   what the run chose by itself (devices, steps per call), reused on resume
 metrics.jsonl  a line per epoch: the source of truth, the same bytes after any interruption
 log.jsonl      events with wall-clock times
+pins.jsonl     steps that other runs began from
 status.json    running | done | stopped | failed, and the best step
 scores.json    test scores beside the baselines
 checkpoints/   one Orbax checkpoint a step

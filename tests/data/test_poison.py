@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
@@ -144,6 +144,7 @@ def test_poison_after_the_train_rows_changes_nothing_in_a_thousand_cases(steps, 
     """170 examples for each of six sets of steps: 1,020 cases of scaler, windows, batches and trained parameters."""
     panel, kind, chosen = make_random(lengths, missing, seed), SPLITS[splitting], STEPS[steps]
     split, learnt, clean = outcome(panel, kind, chosen)
+    assume(len(clean[0][0]))  # gaps can leave no window to train on, which a run refuses
     _, learnt_again, poisoned = outcome(poison(panel, split, how), kind, chosen)
     assert learnt == learnt_again
     assert jax.tree.structure(clean) == jax.tree.structure(poisoned)

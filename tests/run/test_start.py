@@ -124,6 +124,17 @@ def test_a_child_without_changes_ends_as_its_parent_would(tmp_path):
     assert child.read_config()["run"]["parent_step"] == max(saved_steps(parent / "checkpoints"))
 
 
+def test_the_gradient_that_is_logged_is_of_what_is_trained(tmp_path):
+    once = ("train.batch_size=100000", "train.epochs=1", "model.dropout=0")
+    norms = [
+        open_run(train_run(small_config(tmp_path, "mlp", *once, *freeze)).folder).read_lines("metrics.jsonl")[0][
+            "grad_norm"
+        ]
+        for freeze in ([], ["train.freeze=[layer_0]"])
+    ]
+    assert norms[1] < 0.9 * norms[0]
+
+
 LOWERED = ("schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9")
 
 
