@@ -5,18 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.options import AsJson, Root
+from gym_jax.cli.options import AsJson, Configs, Root
 
 Sources = Annotated[
     list[str] | None,
     typer.Argument(help="Files, shipped names, runs, sections, key=value.", show_default=False),
 ]
-Files = Annotated[list[str] | None, typer.Option("--config", "-c", help="YAML file or shipped name.")]
 
 
 def show(
     words: Sources = None,
-    config: Files = None,
+    config: Configs = None,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
     root: Root = None,
     as_json: AsJson = False,

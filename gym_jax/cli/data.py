@@ -4,32 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.candidates import complete_config, complete_override
-from gym_jax.cli.options import AsJson
+from gym_jax.cli.options import AsJson, Configs, Context, Horizon, Overrides
 
 FILE = Annotated[str, typer.Argument(help="File, folder or quoted glob.")]
-OVERRIDES = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Settings as key=value, such as data.time_unit=s.", show_default=False, autocompletion=complete_override
-    ),
-]
 TARGET = Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated. Default: every number.")]
 OUT = Annotated[str, typer.Option("--out", "-o", help="File to write: .parquet, .csv(.gz), .feather, .jsonl or .npz.")]
 
 
 def check(
     file: FILE,
-    overrides: OVERRIDES = None,
+    overrides: Overrides = None,
     target: TARGET = None,
-    config: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--config", "-c", help="YAML file or shipped name; may be repeated.", autocompletion=complete_config
-        ),
-    ] = None,
-    context: Annotated[int | None, typer.Option(help="Steps the model looks back.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.")] = None,
+    config: Configs = None,
+    context: Context = None,
+    horizon: Horizon = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge data as `gymjax train` does first: what was looked for, how often it was found, what becomes of it.
@@ -58,7 +46,7 @@ def check(
         print(f"ok: {windows['train']:,} train, {windows['val']:,} val and {windows['test']:,} test windows")
 
 
-def describe(file: FILE, overrides: OVERRIDES = None, target: TARGET = None, as_json: AsJson = False) -> None:
+def describe(file: FILE, overrides: Overrides = None, target: TARGET = None, as_json: AsJson = False) -> None:
     """Show what data hold: series, span, step, and every channel's distribution in its own units."""
     from gym_jax.cli.show import print_json, print_table
     from gym_jax.data.describe import describe_panel
@@ -97,7 +85,7 @@ def describe(file: FILE, overrides: OVERRIDES = None, target: TARGET = None, as_
         print(f"note: {note}")
 
 
-def convert(file: FILE, out: OUT, overrides: OVERRIDES = None, target: TARGET = None, as_json: AsJson = False) -> None:
+def convert(file: FILE, out: OUT, overrides: Overrides = None, target: TARGET = None, as_json: AsJson = False) -> None:
     """Write data as one long table of id, time and columns, judged and in the units asked for."""
     _write("data convert", file, out, _settings(file, overrides, target), as_json)
 
@@ -106,7 +94,7 @@ def resample(
     file: FILE,
     out: OUT,
     step: Annotated[str, typer.Option(help="Such as 5min, 1h or 1d.")],
-    overrides: OVERRIDES = None,
+    overrides: Overrides = None,
     aggregate: Annotated[str, typer.Option(help="mean, max, min, sum, last or p95 of the rows in a step.")] = "mean",
     target: TARGET = None,
     as_json: AsJson = False,

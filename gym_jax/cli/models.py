@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.candidates import complete_kind, complete_override
-from gym_jax.cli.options import AsJson
+from gym_jax.cli.candidates import complete_kind
+from gym_jax.cli.options import AsJson, Context, Horizon, Overrides
 
 SEASON = 288
 """Steps of a season where the data would give it: a day of five minutes."""
@@ -31,16 +31,9 @@ def list_models(as_json: AsJson = False) -> None:
 
 def show_model(
     kind: Annotated[str, typer.Argument(help="A kind, such as lstm.", autocompletion=complete_kind)],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Settings as key=value, such as model.hidden=128.",
-            show_default=False,
-            autocompletion=complete_override,
-        ),
-    ] = None,
-    context: Annotated[int | None, typer.Option(help="Steps the model looks back.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.")] = None,
+    overrides: Overrides = None,
+    context: Context = None,
+    horizon: Horizon = None,
     targets: Annotated[int, typer.Option(min=1, help="Columns it forecasts, its only channels.")] = 1,
     as_json: AsJson = False,
 ) -> None:

@@ -4,9 +4,23 @@ from typing import Annotated, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_run
+from gym_jax.cli.candidates import complete_config, complete_override, complete_run
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Settings as key=value in Hydra's grammar, such as model.hidden=128 or data.time_unit=s.",
+        show_default=False,
+        autocompletion=complete_override,
+    ),
+]
+Configs = Annotated[
+    list[str] | None,
+    typer.Option("--config", "-c", help="YAML file or shipped name; may be repeated.", autocompletion=complete_config),
+]
+Context = Annotated[int | None, typer.Option(help="Steps the model looks back.")]
+Horizon = Annotated[int | None, typer.Option(help="Steps it forecasts.")]
 Platform = Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")]
 Root = Annotated[str | None, typer.Option(help="Folder of the runs.", envvar="GYMJAX_RUN_ROOT", show_default="runs")]
 Run = Annotated[str, typer.Argument(help="A run folder, a name under --root, or latest.", autocompletion=complete_run)]

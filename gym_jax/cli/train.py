@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.candidates import complete_config, complete_kind, complete_override, complete_resume
-from gym_jax.cli.options import AsJson, Platform, Root
+from gym_jax.cli.candidates import complete_config, complete_kind, complete_resume
+from gym_jax.cli.options import AsJson, Overrides, Platform, Root
 
 PANEL = "What to train"
 PROFILED = 3
@@ -16,14 +16,7 @@ PROFILED = 3
 
 def train(
     ctx: typer.Context,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Settings as key=value in Hydra's grammar, such as model.hidden=128.",
-            show_default=False,
-            autocompletion=complete_override,
-        ),
-    ] = None,
+    overrides: Overrides = None,
     model: Annotated[
         str | None,
         typer.Option(
