@@ -194,8 +194,8 @@ def _right_value(value: Any, known: Key | None) -> str | None:
 def _right_key(path: Sequence[str], kind: str | None) -> str:
     """Return a hint at the key that was meant: in its section, in another, or of another kind."""
     key, name, prefix = ".".join(path), path[-1], ".".join(path[:-1])
-    if len(path) == 1 and (find_key(name) or tuple(name.split(".")) in sections()):
-        *around, last = name.split(".")
+    if any("." in part for part in path) and (find_key(key) or tuple(key.split(".")) in sections()):
+        *around, last = key.split(".")
         nested = ": {".join([*around, f"{last}: ..."]) + "}" * len(around)
         return f"in a file it stands in its section: `{nested}`"
     if name.startswith("_"):

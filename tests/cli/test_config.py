@@ -56,6 +56,20 @@ def test_show_is_the_whole_configuration(here, tell):
     assert yaml.safe_load(tell("show", "cpu_allocation")) == load_config(["cpu_allocation"]).document()
 
 
+def test_a_path_with_an_equals_sign_is_a_path(here, tell):
+    (here / "lr=3").mkdir()
+    (here / "lr=3" / "mine.yaml").write_text("optim: {lr: 3.0}\n")
+    for words in (["lr=3/mine.yaml"], ["--config", "lr=3/mine.yaml"]):
+        assert tell("show", *words, "optim.lr") == "optim:\n  lr: 3.0\n"
+
+
+def test_the_environment_counts_although_telemetry_lies_beside_a_file(here, tell, monkeypatch):
+    (here / "data.json").write_text("[]")
+    monkeypatch.setenv("GYMJAX_OPTIM_LR", "0.5")
+    for words in (["mine.yaml"], ["cpu_allocation"], []):
+        assert tell("show", *words, "optim.lr", "--json")["config"] == {"optim": {"lr": 0.5}}
+
+
 def test_show_of_sections_is_that_part(here, tell):
     assert tell("show", "task") == "task:\n  kind: forecast\n  context: 96\n  horizon: 12\n"
     assert tell("show", "schema_version") == f"schema_version: {Config().schema_version}\n"

@@ -51,6 +51,7 @@ def test_options_stand_anywhere_and_add_up():
     assert (output.verbosity, output.format, output.level, str(output.file)) == (2, "json", logging.DEBUG, "x.log")
     assert rest == ["train", "a=1"]
     assert parse_output(["-qq", "-q"])[0].verbosity == -2
+    assert [parse_output([word])[0].verbosity for word in ("-vvv", "-qv", "-qqv")] == [2, 0, -1]
     assert parse_output(["train", "--", "-v"]) == (Output(), ["train", "--", "-v"])
 
 

@@ -55,6 +55,19 @@ def variables(**values):
 
 BAD = {
     # unknown keys
+    "a dotted key in a file": (
+        file("train.epochs: 3\ndata.split: {val: 0.2}\n"),
+        "error: unknown key `train.epochs` (from `bad.yaml`); unknown key `data.split.val` (from `bad.yaml`)",
+        "hint: in a file it stands in its section: `train: {epochs: ...}`; in a file it stands in its section: "
+        "`data: {split: {val: ...}}`",
+        "try: gymjax config show",
+    ),
+    "a folder for a file": (
+        files({"folder/mine.yaml": "train: {epochs: 2}\n"}, config="folder"),
+        "error: no configuration `folder`: it is a folder without a config.yaml",
+        "hint: in it are folder/mine.yaml",
+        "try: gymjax train --config folder/mine.yaml",
+    ),
     "a word near a section": (
         file("modle:\n  hidden: 3\n"),
         "error: unknown key `modle.hidden` (from `bad.yaml`)",

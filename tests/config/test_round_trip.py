@@ -177,6 +177,8 @@ def test_what_is_shown_is_a_file(tmp_path, monkeypatch, capsys):
         assert load(["shown.yaml"]).config == load([], words).config
 
 
-@pytest.mark.parametrize("text", ["a", "${", "a${b}c", "\\${a}", "\\\\${a}", "${a}${b}", "\\", "\\\\", "$a{"])
+@pytest.mark.parametrize(
+    "text", ["a", "a\x85b", "\u2028", "${", "a${b}c", "\\${a}", "\\\\${a}", "${a}${b}", "\\", "\\\\", "$a{"]
+)
 def test_a_run_reads_what_hydra_reads(text):
     assert meant(literal({"a": [text]})) == {"a": [text]}

@@ -154,6 +154,18 @@ def test_standard_normalisation_scales_the_forecast_with_the_past(kind, outputs)
     close(forecast(variables, inputs._replace(past=inputs.past * 4)), forecast(variables, inputs) * 4)
 
 
+@pytest.mark.parametrize("kind", TRAINED)
+def test_rising_outputs_rise_at_every_size_of_the_past_and_by_as_much_as_that_grows(kind):
+    """The distances are made positive before the scale of the window is put back: quiet windows have small ones."""
+    model = build(kind, targets=2, outputs=3, form="rising", normalise="standard")
+    past = make_past()
+    variables = model.init(jax.random.key(0), Inputs(past=past))
+    sizes = [np.diff(model.apply(variables, Inputs(past=size * past))) / size for size in (1.0, 16.0, 256.0)]
+    assert (sizes[0] > 0).all()
+    for other in sizes[1:]:
+        np.testing.assert_allclose(other, sizes[0], rtol=1e-3)
+
+
 @pytest.mark.parametrize("kind", BASELINES)
 def test_baselines_look_at_the_targets_alone(kind):
     """Channels behind the targets, known or not, and what belongs to a series as a whole."""
