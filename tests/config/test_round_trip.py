@@ -177,8 +177,12 @@ def test_what_is_shown_is_a_file(tmp_path, monkeypatch, capsys):
         assert load(["shown.yaml"]).config == load([], words).config
 
 
-@pytest.mark.parametrize(
-    "text", ["a", "a\x85b", "\u2028", "${", "a${b}c", "\\${a}", "\\\\${a}", "${a}${b}", "\\", "\\\\", "$a{"]
-)
+@pytest.mark.parametrize("text", ["a", "${", "a${b}c", "\\${a}", "\\\\${a}", "${a}${b}", "\\", "\\\\", "$a{"])
 def test_a_run_reads_what_hydra_reads(text):
     assert meant(literal({"a": [text]})) == {"a": [text]}
+
+
+@pytest.mark.parametrize("text", ["a\x85b", "\x85", "a\u2028", "\u2029", "a\tb", "é"])
+def test_marks_that_yaml_takes_for_the_end_of_a_line_stay_text(text, tmp_path):
+    (tmp_path / "run.yaml").write_text(to_yaml(load_config([], [], {"data.time_format": text}).document()), "utf-8")
+    assert load_config([tmp_path / "run.yaml"]).data.time_format == text
