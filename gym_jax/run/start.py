@@ -12,7 +12,7 @@ from gym_jax.optim import HOST_SCHEDULES, Plateau, warm_start, with_scale
 from gym_jax.run.assemble import build_optimiser, fingerprint, same_data
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import best_step, load_weights, read_config
-from gym_jax.run.plan import Plan, columns, fresh_state, parts_shown
+from gym_jax.run.plan import Plan, fresh_state, parts_shown
 from gym_jax.run.runs import open_run
 from gym_jax.run.session import read_plateau
 from gym_jax.train.average import with_params
@@ -55,7 +55,7 @@ def _start(plan: Plan, state: TrainState) -> Start:
         return Start(state)
     run = _open(config.train.init_from, "train.init_from")
     donor = load_weights(run, config.train.init_step).params
-    donor = with_rows_of(donor, state.params, _words(run.read_json("data.json")), _words(columns(plan)))
+    donor = with_rows_of(donor, state.params, _words(run.read_json("data.json")), _own_words(plan))
     params = warm_start(state.params, donor, config.train.init_parts)
     return Start(plan.layout.replicate(with_params(state, build_optimiser(config, plan.steps)[0], params)))
 
@@ -139,7 +139,7 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
         error.attempt = f"gymjax train --init-from {parent.path} ..."
         raise
     facts = parent.read_json("data.json")
-    if (theirs := _words(facts)) != (mine := _words(columns(plan))):
+    if (theirs := _words(facts)) != (mine := _own_words(plan)):
         name = next(name for name in (*mine, *theirs) if mine.get(name) != theirs.get(name))
         raise CheckpointError(
             f"the parent {parent.path} knows other words in the column `{name}`",
@@ -163,8 +163,14 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
     return Start(state, position, metadata.get("sums", {}), plateau, lines)
 
 
+def _own_words(plan: Plan) -> dict[str, list[str]]:
+    """Return the words of each column of categories that the plan's data hold."""
+    names, words = plan.prepared.panel.category_names, plan.prepared.fitted.encoder.vocabularies
+    return dict(zip(names, map(list, words), strict=True))
+
+
 def _words(facts: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the words of each column of categories, in the order of their codes."""
+    """Return the same of a run, in the order of their codes."""
     return dict(zip(facts["columns"].get("categories", ()), facts["encoder"]["vocabularies"], strict=True))
 
 

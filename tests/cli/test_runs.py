@@ -146,9 +146,8 @@ def test_wrong_words_about_runs_are_answered(here, capsys):
     ]
     assert said(capsys, "runs", "list", "--model", "mpl", code=2)[1][1] == "hint: did you mean `mlp`?"
     for words in (("--status", ""), ("--older-than", ""), ("--status", "failed,")):
-        assert "is not known" in (out := said(capsys, "runs", "prune", *words, "--keep", 0, "--yes", code=2)[1][0]) or (
-            "is no length of time" in out
-        ), "an empty filter is no filter"
+        error = said(capsys, "runs", "prune", *words, "--keep", 0, "--yes", code=2)[1][0]
+        assert error.endswith(("is not known", "is no length of time")), "an empty filter is no filter"
     assert names() == {"a"}
     assert said(capsys, "runs", "prune", code=2)[1][0] == "error: runs prune needs a criterion"
 
