@@ -1,5 +1,6 @@
 """LSTM: `nn.scan` over a cell, in layers, one or both directions."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -8,11 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
-from gym_jax.models.precision import Dtype, make_product
+from gym_jax.models.precision import Dtype, make_dense, make_product
 from gym_jax.models.side import Decoder, Side
+from gym_jax.ops import Kernel, choose, lstm, lstm_cell
 from gym_jax.types import Inputs, Positive, Share
 
 Carry = tuple[Float[Array, "batch hidden"], Float[Array, "batch hidden"]]
+Weights = tuple[Float[Array, "features gates"], Float[Array, "hidden gates"], Float[Array, " gates"]]
 
 
 def gates(initialiser: nn.initializers.Initializer) -> nn.initializers.Initializer:
@@ -40,38 +43,56 @@ class LSTMCell(nn.Module):
 
     @nn.compact
     def __call__(self, carry: Carry, x: Float[Array, "batch features"]) -> tuple[Carry, Float[Array, "batch hidden"]]:
-        h, c = carry
-        wide = 4 * self.hidden
-        kernel = self.param("input_kernel", gates(nn.initializers.glorot_uniform()), (x.shape[-1], wide))
-        recurrent = self.param("recurrent_kernel", gates(nn.initializers.orthogonal()), (self.hidden, wide))
-        bias = self.param("bias", forget_open, (wide,))
-        product = make_product(jnp.matmul, self.dtype)
-        i, f, g, o = jnp.split(product(x, kernel) + product(h, recurrent) + bias, 4, axis=-1)
-        c = nn.sigmoid(f) * c + nn.sigmoid(i) * nn.tanh(g)
-        h = nn.sigmoid(o) * nn.tanh(c)
+        weights = cell_weights(self, x.shape[-1])
+        h, c = lstm_cell(*carry, x, *weights, make_product(jnp.matmul, self.dtype))
         return (h, c), h
 
 
+class CellWeights(nn.Module):
+    """The parameters of a cell, by the same names, for a recurrence that does not go through it step by step."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, features: int) -> Weights:
+        return cell_weights(self, features)
+
+
+def cell_weights(cell: LSTMCell | CellWeights, features: int) -> Weights:
+    """Return input kernel, recurrent kernel and bias, the gates fused."""
+    wide = 4 * cell.hidden
+    kernel = cell.param("input_kernel", gates(nn.initializers.glorot_uniform()), (features, wide))
+    recurrent = cell.param("recurrent_kernel", gates(nn.initializers.orthogonal()), (cell.hidden, wide))
+    return kernel, recurrent, cell.param("bias", forget_open, (wide,))
+
+
 class LSTMLayer(nn.Module):
-    """The cell scanned over time; `reverse` reads the window backwards and answers in the window's order."""
+    """The cell scanned over time; `reverse` reads the window backwards and answers in the window's order.
+
+    With `last` it answers with the last state alone. The fast kernel takes the parameters of the cell.
+    """
 
     hidden: int
     reverse: bool = False
+    last: bool = False
     dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch time features"]) -> Float[Array, "batch time hidden"]:
+    def __call__(self, x: Float[Array, "time batch features"]) -> Float[Array, "steps batch hidden"]:
+        if choose(self.kernel):
+            weights = CellWeights(self.hidden, name="cell")(x.shape[-1])
+            product = make_product(jnp.matmul, self.dtype)
+            return lstm(x, *weights, reverse=self.reverse, last=self.last, product=product)
         scan = nn.scan(
             LSTMCell,
             variable_broadcast="params",
             split_rngs={"params": False},
-            in_axes=1,
-            out_axes=1,
             reverse=self.reverse,
         )
-        zero = jnp.zeros((x.shape[0], self.hidden), x.dtype)
-        _, outputs = scan(self.hidden, self.dtype, name="cell")((zero, zero), x)
-        return outputs
+        zero = jnp.zeros((x.shape[1], self.hidden), x.dtype)
+        (h, _), states = scan(self.hidden, self.dtype, name="cell")((zero, zero), x)
+        return h[None] if self.last else states
 
 
 class LSTM(nn.Module):
@@ -88,6 +109,7 @@ class LSTM(nn.Module):
     outputs: Positive = 1
     form: Form = "free"
     dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
     hidden: Positive = 64
     layers: Positive = 1
     bidirectional: bool = False
@@ -100,19 +122,20 @@ class LSTM(nn.Module):
         side = Side(self.categories, self.dtype, name="side")(inputs)
         if side is not None:
             x = jnp.concatenate([x, jnp.repeat(side[:, None], x.shape[1], axis=1)], axis=-1)
-        last = x
+        x = jnp.swapaxes(x, 0, 1)
+        directions = {"": False, "_reverse": True} if self.bidirectional else {"": False}
         for i in range(self.layers):
-            forward = LSTMLayer(self.hidden, dtype=self.dtype, name=f"layer_{i}")(x)
-            last = forward[:, -1]
-            if self.bidirectional:
-                backward = LSTMLayer(self.hidden, reverse=True, dtype=self.dtype, name=f"layer_{i}_reverse")(x)
-                last = jnp.concatenate([last, backward[:, 0]], axis=-1)
-                forward = jnp.concatenate([forward, backward], axis=-1)
-            x = nn.Dropout(self.dropout, deterministic=not train)(forward) if i + 1 < self.layers else forward
-        last = nn.Dropout(self.dropout, deterministic=not train)(last)
-        out = nn.Dense(self.horizon * self.targets * self.outputs, name="head")(last)
+            layer = functools.partial(
+                LSTMLayer, self.hidden, last=i + 1 == self.layers, dtype=self.dtype, kernel=self.kernel
+            )
+            read = [layer(reverse=back, name=f"layer_{i}{ending}")(x) for ending, back in directions.items()]
+            x = nn.Dropout(self.dropout, deterministic=not train)(jnp.concatenate(read, axis=-1))
+        last = x[0]
+        out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(last)
         out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
         if side is not None or inputs.future is not None:
-            decoder = Decoder(self.horizon, self.targets, self.dropout, self.outputs, self.dtype, name="decoder")
+            decoder = Decoder(
+                self.horizon, self.targets, self.dropout, self.outputs, self.dtype, self.kernel, name="decoder"
+            )
             out = out + decoder(last, inputs.future, side, train=train)
         return level.restore(formed(out, self.form))

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError, did_you_mean
+from gym_jax.ops import Kernel, choose, matmul, matmul_plain
 
 Dtype = Literal["float32", "bfloat16"]
 Product = Callable[..., Array]
@@ -36,6 +36,11 @@ def make_product(product: Product, dtype: Dtype) -> Product:
     return rounded
 
 
-def make_dense(dtype: Dtype) -> Callable[..., nn.Dense]:
+def make_dense(dtype: Dtype, kernel: Kernel = "auto") -> Callable[..., nn.Dense]:
     """Return `nn.Dense` with a product of `make_product`, and what that raises; its bias is added in float32."""
-    return functools.partial(nn.Dense, dot_general=make_product(lax.dot_general, dtype))
+    product, multiply = make_product(jnp.matmul, dtype), matmul if choose(kernel) else matmul_plain
+
+    def dot_general(x: Array, weights: Array, *_: Any, **__: Any) -> Array:
+        return multiply(x, weights, product)
+
+    return functools.partial(nn.Dense, dot_general=dot_general)

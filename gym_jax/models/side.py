@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PyTree
 
 from gym_jax.models.normalise import last_axes
 from gym_jax.models.precision import Dtype, make_dense, make_product
+from gym_jax.ops import Kernel
 from gym_jax.types import Inputs, Share
 
 WIDEST = 16
@@ -72,6 +73,7 @@ class Decoder(nn.Module):
     dropout: Share
     outputs: int = 1
     dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
 
     @nn.compact
     def __call__(
@@ -82,14 +84,14 @@ class Decoder(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, "batch horizon targets *outputs"]:
-        dense = make_dense(self.dtype)
+        dense = make_dense(self.dtype, self.kernel)
         state = hidden if side is None else jnp.concatenate([hidden, side], axis=-1)
         x = dense(WIDTH, use_bias=False, name="state")(state)[:, None]
         x = x + self.param("bias", nn.initializers.zeros, (self.horizon, WIDTH))
         if future is not None:
             x = x + dense(WIDTH, use_bias=False, name="future")(with_neighbours(future))
         x = nn.Dropout(self.dropout, deterministic=not train)(nn.gelu(x))
-        out = nn.Dense(self.targets * self.outputs, use_bias=False, name="out")(x)
+        out = make_dense("float32", self.kernel)(self.targets * self.outputs, use_bias=False, name="out")(x)
         return out.reshape(*out.shape[:2], *last_axes(self.targets, self.outputs))
 
 

@@ -1,6 +1,5 @@
 """Pre-norm Transformer encoder over patches of the window."""
 
-import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -11,6 +10,7 @@ from gym_jax.errors import ConfigError
 from gym_jax.models.normalise import Form, Normalise, formed, known_channels, last_axes, normalise
 from gym_jax.models.precision import Dtype, make_dense, make_product
 from gym_jax.models.side import Decoder, Side
+from gym_jax.ops import Kernel, attention, attention_plain, choose
 from gym_jax.types import Inputs, Positive, Share
 
 
@@ -22,17 +22,16 @@ class Attention(nn.Module):
 
     heads: int
     dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch tokens width"]:
         width = x.shape[-1]
-        dense = make_dense(self.dtype)
+        dense = make_dense(self.dtype, self.kernel)
         qkv = dense(3 * width, use_bias=False, name="qkv")(x)
-        q, k, v = jnp.split(qkv.reshape(*x.shape[:-1], self.heads, 3 * width // self.heads), 3, axis=-1)
-        attend = make_product(functools.partial(jnp.einsum, "bqhd,bkhd->bhqk"), self.dtype)
-        mix = make_product(functools.partial(jnp.einsum, "bhqk,bkhd->bqhd"), self.dtype)
-        scores = attend(q, k) * (width // self.heads) ** -0.5
-        mixed = mix(nn.softmax(scores), v)
+        attend = attention if choose(self.kernel) else attention_plain
+        qkv = qkv.reshape(*x.shape[:-1], self.heads, 3 * width // self.heads)
+        mixed = attend(qkv, make_product(jnp.matmul, self.dtype))
         return dense(width, name="out")(mixed.reshape(x.shape))
 
 
@@ -43,12 +42,15 @@ class Block(nn.Module):
     feedforward: int
     dropout: float
     dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch tokens width"], *, train: bool) -> Float[Array, "batch tokens width"]:
         drop = nn.Dropout(self.dropout, deterministic=not train)
-        dense = make_dense(self.dtype)
-        x = x + drop(Attention(self.heads, self.dtype, name="attention")(nn.LayerNorm(name="norm_attention")(x)))
+        dense = make_dense(self.dtype, self.kernel)
+        x = x + drop(
+            Attention(self.heads, self.dtype, self.kernel, name="attention")(nn.LayerNorm(name="norm_attention")(x))
+        )
         y = nn.gelu(dense(self.feedforward, name="up")(nn.LayerNorm(name="norm_feedforward")(x)))
         return x + drop(dense(x.shape[-1], name="down")(y))
 
@@ -69,6 +71,7 @@ class Transformer(nn.Module):
     outputs: Positive = 1
     form: Form = "free"
     dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
     width: Positive = 64
     heads: Positive = 4
     layers: Positive = 2
@@ -91,7 +94,7 @@ class Transformer(nn.Module):
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:
         x, level = normalise(inputs, self.normalise, self.targets)
         batch, future, side = x.shape[0], inputs.future, Side(self.categories, self.dtype, name="side")(inputs)
-        dense = make_dense(self.dtype)
+        dense = make_dense(self.dtype, self.kernel)
         separate = self.channels == "separate"
         if separate:
             own = jnp.moveaxis(x[..., : self.targets], 2, 1).reshape(batch * self.targets, -1, 1)
@@ -105,13 +108,17 @@ class Transformer(nn.Module):
         if side is not None:
             x = x + dense(self.width, use_bias=False, name="embed_side")(side)[:, None]
         for i in range(self.layers):
-            x = Block(self.heads, self.feedforward, self.dropout, self.dtype, name=f"block_{i}")(x, train=train)
+            x = Block(self.heads, self.feedforward, self.dropout, self.dtype, self.kernel, name=f"block_{i}")(
+                x, train=train
+            )
         x = nn.LayerNorm(name="norm")(x).reshape(x.shape[0], -1)
         targets = 1 if separate else self.targets
-        out = nn.Dense(self.horizon * targets * self.outputs, name="head")(x)
+        out = make_dense("float32", self.kernel)(self.horizon * targets * self.outputs, name="head")(x)
         out = out.reshape(-1, self.horizon, *last_axes(targets, self.outputs))
         if side is not None or future is not None:
-            decoder = Decoder(self.horizon, targets, self.dropout, self.outputs, self.dtype, name="decoder")
+            decoder = Decoder(
+                self.horizon, targets, self.dropout, self.outputs, self.dtype, self.kernel, name="decoder"
+            )
             out = out + decoder(x, future, side, train=train)
         if separate:
             out = jnp.moveaxis(out.reshape(batch, self.targets, self.horizon, *out.shape[3:]), 1, 2)

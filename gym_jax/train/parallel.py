@@ -6,6 +6,7 @@
 `pmap`   `jax.pmap` over all devices
 """
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
@@ -19,6 +20,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError
+from gym_jax.train.compile import Compile, jit
 from gym_jax.types import EvalStep, Examples, Metrics, Model, Placement, Step, TrainState
 
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
@@ -31,10 +33,11 @@ Evaluation = Callable[[TrainState, Examples, Order], Metrics]
 
 
 class Layout(NamedTuple):
-    """Where a program runs."""
+    """Where a program runs, and how it is compiled; pmap knows one way to compile."""
 
     placement: Placement
     devices: tuple[jax.Device, ...]
+    compile: Compile = "safe"
 
     @property
     def mesh(self) -> Mesh:
@@ -111,13 +114,13 @@ def make_evaluation(step_for: Callable[..., EvalStep], layout: Layout) -> Evalua
 
         return evaluation
 
-    return _spread(run, step_for, layout, donate=())
+    return _spread(run, step_for, layout._replace(compile="safe"), donate=())
 
 
 def make_forecast(model: Model) -> Callable[[Any, Examples, Order], Float[Array, "steps batch horizon targets"]]:
     """Compile predictions of every batch of an order; rows of padding (-1) hold no meaning."""
 
-    @jax.jit
+    @jit
     def forecast(variables: Any, examples: Examples, order: Any) -> Array:
         return lax.map(lambda rows: model.apply(variables, examples.take(rows).inputs, train=False), order)
 
@@ -126,9 +129,10 @@ def make_forecast(model: Model) -> Callable[[Any, Examples, Order], Float[Array,
 
 def _spread(run: Callable[[Any], Any], step_for: Callable[..., Any], layout: Layout, donate: Sequence[int]) -> Any:
     """Compile `run(step)` for the layout; its last argument is the order, split by batch, all else is replicated."""
-    placement, devices = layout
+    placement, devices, _ = layout
+    make = functools.partial(jit, compile=layout.compile, donate_argnums=donate)
     if placement == "one":
-        compiled = jax.jit(run(step_for(axis_name=None)), donate_argnums=donate)
+        compiled = make(run(step_for(axis_name=None)))
         return lambda state, examples, order: compiled(state, examples, jnp.asarray(order))
     rows = NamedSharding(layout.mesh, P(None, AXIS))
     if placement == "pmap":
@@ -147,9 +151,7 @@ def _spread(run: Callable[[Any], Any], step_for: Callable[..., Any], layout: Lay
             out_specs=P(),
             check_vma=False,
         )
-        compiled = jax.jit(whole, donate_argnums=donate)
+        compiled = make(whole)
     else:
-        compiled = jax.jit(
-            run(step_for(axis_name=None)), donate_argnums=donate, out_shardings=NamedSharding(layout.mesh, P())
-        )
+        compiled = make(run(step_for(axis_name=None)), out_shardings=NamedSharding(layout.mesh, P()))
     return lambda state, examples, order: compiled(state, examples, jax.device_put(layout.pad(order), rows))

@@ -1,0 +1,63 @@
+"""Scaled dot-product self-attention (Vaswani et al. 2017)."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gym_jax.ops.dense import apart
+from gym_jax.ops.kernel import Product
+
+QKV = Float[Array, "batch tokens heads three_widths"]
+"""Queries, keys and values of each head, one behind the other."""
+Mixed = Float[Array, "batch tokens heads width"]
+
+
+def attention_plain(qkv: QKV, product: Product = jnp.matmul) -> Mixed:
+    """Return the values, mixed by the softmax of queries times keys over the root of their width."""
+    q, k, v = _heads_first(qkv)
+    scores = product(q, _turned(k)) * q.shape[-1] ** -0.5
+    return jnp.swapaxes(product(jax.nn.softmax(scores), v), 1, 2)
+
+
+def attention(qkv: QKV, product: Product = jnp.matmul) -> Mixed:
+    """Return what `attention_plain` does; its gradient is written by hand.
+
+    The exponentials are kept undivided beside their sums, so that no pass over [tokens, tokens] divides, and the
+    softmax is of base 2, whose exponential is cheaper. `D = sum(do * o)` is FlashAttention's (Dao et al. 2022).
+    """
+    return _attention(product, qkv)
+
+
+def _forward(product: Product, qkv: QKV) -> tuple[Mixed, tuple[Array, ...]]:
+    q, k, v = _heads_first(qkv)
+    q = q * (q.shape[-1] ** -0.5 / math.log(2))
+    scores = product(q, _turned(k))
+    weights = jnp.exp2(scores - scores.max(-1, keepdims=True))
+    sums = weights.sum(-1, keepdims=True)
+    out = product(weights, v) / sums
+    return jnp.swapaxes(out, 1, 2), (q, k, v, weights, sums, out)
+
+
+def _backward(product: Product, saved: tuple[Array, ...], grad: Mixed) -> tuple[QKV]:
+    q, k, v, weights, sums, out = saved
+    grad = jnp.swapaxes(grad, 1, 2) / sums
+    dv = _turned(apart(product(_turned(grad), weights)))
+    dscores = weights * (product(grad, _turned(v)) - (grad * out).sum(-1, keepdims=True))
+    dq = product(dscores, k) * q.shape[-1] ** -0.5
+    dk = _turned(apart(product(_turned(q), dscores))) * math.log(2)
+    return (jnp.swapaxes(jnp.concatenate([dq, dk, dv], axis=-1), 1, 2),)
+
+
+def _heads_first(qkv: QKV) -> tuple[Array, Array, Array]:
+    q, k, v = (jnp.swapaxes(part, 1, 2) for part in jnp.split(qkv, 3, axis=-1))
+    return q, k, v
+
+
+def _turned(x: Float[Array, "*batch rows columns"]) -> Float[Array, "*batch columns rows"]:
+    return jnp.swapaxes(x, -1, -2)
+
+
+_attention = jax.custom_vjp(lambda product, qkv: _forward(product, qkv)[0], nondiff_argnums=(0,))
+_attention.defvjp(_forward, _backward)

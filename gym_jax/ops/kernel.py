@@ -1,0 +1,24 @@
+"""Which kernel computes an operation that has two."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import jax
+from jaxtyping import Array
+
+from gym_jax.errors import ConfigError, did_you_mean
+
+Kernel = Literal["auto", "plain", "fast"]
+"""`plain` is what autodiff makes of the formula, `fast` is written by hand; `auto` takes what was faster here."""
+KERNELS: tuple[Kernel, ...] = get_args(Kernel)
+Product = Callable[[Array, Array], Array]
+"""A matrix product, in the type that the model computes in."""
+FAST = {"cpu"}
+"""Platforms where the hand-written kernels were measured to be faster; elsewhere `auto` is plain."""
+
+
+def choose(kernel: Kernel) -> bool:
+    """Return whether to compute with the hand-written kernel. Raises ConfigError for an unknown word."""
+    if kernel not in KERNELS:
+        raise ConfigError(f"kernel={kernel!r} is no kernel", hint=did_you_mean(str(kernel), KERNELS))
+    return kernel == "fast" or (kernel == "auto" and jax.default_backend() in FAST)

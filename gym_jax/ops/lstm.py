@@ -1,0 +1,124 @@
+"""The recurrence of one LSTM layer (Hochreiter and Schmidhuber 1997), time first."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from gym_jax.ops.dense import weight_gradient
+from gym_jax.ops.kernel import Product
+
+Past = Float[Array, "time batch features"]
+States = Float[Array, "time batch hidden"]
+"""Hidden state after every step; one step, the last one read, when only the `last` was asked for."""
+
+
+def lstm_cell(
+    h: Array, c: Array, x: Array, kernel: Array, recurrent: Array, bias: Array, product: Product = jnp.matmul
+) -> tuple[Array, Array]:
+    """Return hidden and cell state after one step; the gates stand in PyTorch's order: input, forget, cell, output."""
+    i, f, g, o = jnp.split(product(x, kernel) + product(h, recurrent) + bias, 4, axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def lstm_plain(
+    x: Past,
+    kernel: Float[Array, "features gates"],
+    recurrent: Float[Array, "hidden gates"],
+    bias: Float[Array, " gates"],
+    *,
+    reverse: bool = False,
+    last: bool = False,
+    product: Product = jnp.matmul,
+) -> States:
+    """Return the hidden states from a state of zero; `reverse` reads backwards, `last` answers with the last alone."""
+
+    def step(carry: Any, x: Array) -> Any:
+        h, c = carry
+        h, c = lstm_cell(h, c, x, kernel, recurrent, bias, product)
+        return (h, c), h
+
+    zero = jnp.zeros((x.shape[1], recurrent.shape[0]), x.dtype)
+    (h, _), states = lax.scan(step, (zero, zero), x, reverse=reverse)
+    return h[None] if last else states
+
+
+def lstm(
+    x: Past,
+    kernel: Float[Array, "features gates"],
+    recurrent: Float[Array, "hidden gates"],
+    bias: Float[Array, " gates"],
+    *,
+    reverse: bool = False,
+    last: bool = False,
+    product: Product = jnp.matmul,
+) -> States:
+    """Return what `lstm_plain` does; its gradient is written by hand.
+
+    Of a step are kept what it multiplied and the derivatives of its gates, ready to be multiplied by what comes back:
+    the loop backwards has one product and hardly any arithmetic, and the weight gradient is one product behind it.
+    All gates are one tanh of [batch, gates], since sigmoid(z) = (tanh(z / 2) + 1) / 2.
+    """
+    return _lstm((reverse, last, product), x, kernel, recurrent, bias)
+
+
+Options = tuple[bool, bool, Product]
+
+
+def _forward(options: Options, x: Past, kernel: Array, recurrent: Array, bias: Array) -> tuple[States, Any]:
+    reverse, last, product = options
+    hidden = recurrent.shape[0]
+    half = jnp.concatenate([jnp.full(2 * hidden, 0.5), jnp.ones(hidden), jnp.full(hidden, 0.5)]).astype(x.dtype)
+    weights = jnp.concatenate([kernel, bias[None], recurrent])
+    with_one = jnp.concatenate([x, jnp.ones((*x.shape[:2], 1), x.dtype)], axis=-1)
+
+    def step(carry: Any, x: Array) -> Any:
+        h, c = carry
+        read = jnp.concatenate([x, h], axis=-1)
+        ti, tf, g, to = jnp.split(jnp.tanh(half * product(read, weights)), 4, axis=-1)
+        i, f, o = 0.5 * ti + 0.5, 0.5 * tf + 0.5, 0.5 * to + 0.5
+        new = f * c + i * g
+        t = jnp.tanh(new)
+        h = o * t
+        slopes = g * _slope(ti), c * _slope(tf), i - i * g * g, t * _slope(to)
+        return (h, new), (None if last else h, read, (slopes, f, o - o * t * t))
+
+    zero = jnp.zeros((x.shape[1], hidden), x.dtype)
+    (h, _), (states, read, slopes) = lax.scan(step, (zero, zero), with_one, reverse=reverse)
+    return h[None] if last else states, (kernel, recurrent, read, slopes)
+
+
+def _backward(options: Options, saved: Any, grads: States) -> tuple[Array, ...]:
+    reverse, last, product = options
+    kernel, recurrent, read, slopes = saved
+    turned = lax.optimization_barrier(recurrent.T)
+
+    def step(carry: Any, now: Any) -> Any:
+        dh, dc = carry
+        grad, ((si, sf, sg, so), f, s) = now
+        dh = dh if last else dh + grad
+        dc = dc + dh * s
+        dz = jnp.concatenate([dc * si, dc * sf, dc * sg, dh * so], axis=-1)
+        return (product(dz, turned), dc * f), dz
+
+    zero = jnp.zeros((read.shape[1], recurrent.shape[0]), read.dtype)
+    begin, each = (grads[0], None) if last else (zero, grads)
+    _, dz = lax.scan(step, (begin, zero), (each, slopes), reverse=not reverse)
+    together = weight_gradient(read, dz, product)
+    features = kernel.shape[0]
+    dkernel, dbias, drecurrent = together[:features], together[features], together[features + 1 :]
+    return product(dz, kernel.T), dkernel, drecurrent, dbias
+
+
+def _slope(t: Array) -> Array:
+    """Return the derivative of the sigmoid of z, given the tanh of z / 2."""
+    return 0.25 - 0.25 * t * t
+
+
+_lstm = jax.custom_vjp(
+    lambda options, x, kernel, recurrent, bias: _forward(options, x, kernel, recurrent, bias)[0], nondiff_argnums=(0,)
+)
+_lstm.defvjp(_forward, _backward)
