@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from gym_jax.run.train import resume_run, train_run
     from gym_jax.train.average import evaluation_variables
     from gym_jax.train.checkpoint import restore_checkpoint, save_checkpoint
+    from gym_jax.train.compile import jit
     from gym_jax.train.find_rate import find_rate
     from gym_jax.train.loop import train
+    from gym_jax.train.many import Pack, make_many_epoch, member, stack
     from gym_jax.train.parallel import make_epoch, make_evaluation
     from gym_jax.train.step import init_state, make_eval_step, make_train_step
     from gym_jax.types import Batch, Inputs, Mean, TrainState
@@ -52,6 +54,11 @@ _HOMES = {
     "find_rate": "train.find_rate",
     "make_epoch": "train.parallel",
     "make_evaluation": "train.parallel",
+    "jit": "train.compile",
+    "make_many_epoch": "train.many",
+    "Pack": "train.many",
+    "stack": "train.many",
+    "member": "train.many",
     "train": "train.loop",
     "save_checkpoint": "train.checkpoint",
     "restore_checkpoint": "train.checkpoint",

@@ -8,6 +8,8 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 Placement = Literal["one", "cores", "shard", "pmap"]
 """Where an epoch runs; `train/parallel.py` says what each means."""
+Compile = Literal["safe", "fast", "wide"]
+"""How a program is compiled; `train/compile.py` says what each means."""
 
 Positive = Annotated[int, Gt(0)]
 Share = Annotated[float, Ge(0), Lt(1)]

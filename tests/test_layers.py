@@ -9,7 +9,8 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "gym_jax"
 LAYERS = [
-    {"types", "errors", "ops", "__init__"},
+    {"types", "errors", "__init__"},
+    {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track"},
     {"train"},
     {"evaluate", "allocate", "report"},

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 
 import gym_jax
+from gym_jax import ops
 from gym_jax.cli import app, config, data, models, runs
 from gym_jax.cli.candidates import SHELLS
 from gym_jax.cli.log import LEVELS, Format
@@ -32,8 +33,11 @@ from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
+from gym_jax.ops import KERNELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
 from gym_jax.train.average import Weights
+from gym_jax.train.compile import COMPILES
+from gym_jax.train.many import PACKINGS
 from gym_jax.train.parallel import PLACEMENTS
 
 PROMISES = tomllib.loads((ROOT / "tests" / "promises.toml").read_text())
@@ -83,7 +87,11 @@ REGISTRIES = {
     "log_level": set(LEVELS),
     "completion": set(SHELLS),
     "metric": set(METRICS),
-    "placement": set(PLACEMENTS),
+    "placement": {"auto", *PLACEMENTS},
+    "compile": set(COMPILES),
+    "kernel": set(KERNELS),
+    "operation": {name.removesuffix("_plain") for name in ops.__all__ if name.endswith("_plain")},
+    "packing": set(PACKINGS),
     "format": set(FORMATS),
     "written_format": set(WRITERS),
     "policy": {field.name for field in dataclasses.fields(Policy)},

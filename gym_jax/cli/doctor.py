@@ -10,6 +10,8 @@ from gym_jax.cli.show import print_json, print_table, size
 from gym_jax.errors import RunFailed
 
 ENOUGH_DISK = 1 << 30
+NEAR = 1e-3
+"""How far a sum may be off, relative to the sizes of its terms: an accelerator's products have few bits."""
 
 
 def doctor(as_json: bool) -> None:
@@ -17,6 +19,7 @@ def doctor(as_json: bool) -> None:
     checks: list[tuple[str, Callable[[], tuple[str, str]]]] = [
         ("versions", _versions),
         ("devices", _devices),
+        ("sums", _sums),
         ("compiled step", _step),
         ("checkpoint", _checkpoint),
         ("disk", _disk),
@@ -57,6 +60,31 @@ def _devices() -> tuple[str, str]:
     from gym_jax.train.parallel import cpu_cores
 
     return "green", f"{', '.join(str(d) for d in jax.devices())}; {cpu_cores()} CPU cores may be used"
+
+
+def _sums() -> tuple[str, str]:
+    """Compare a program that XLA's CPU compiler is known to get wrong with NumPy in float64."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from gym_jax.train.compile import jit
+
+    def total(x: Any) -> Any:
+        return jnp.sum(jnp.einsum("bij,bjk->bik", x, jnp.broadcast_to(jnp.float32(0.5), x.shape)) * x)
+
+    x = np.random.default_rng(0).normal(size=(8, 32, 32)).astype(np.float32)
+    terms = 0.5 * x.sum(2, dtype=np.float64, keepdims=True) * x
+    truth, near = terms.sum(), NEAR * np.abs(terms).sum()
+    guarded, plain = (float(program(x)) for program in (jit(total), jax.jit(total)))
+    if not abs(guarded - truth) < near:
+        return (
+            "red",
+            f"a compiled sum is {guarded:.6g} and should be {truth:.6g}: the compiler of this jaxlib is broken",
+        )
+    if not abs(plain - truth) < near:
+        return "green", "as in float64; plain jax.jit reads garbage here: use gym_jax.jit"
+    return "green", "as in float64, by plain jax.jit too"
 
 
 def _train_once() -> tuple[Any, Any]:

@@ -28,4 +28,4 @@ def export(
         return
     numbers = sum(math.prod(array["shape"]) for array in manifest["arrays"].values())
     print(f"{out}: {len(manifest['arrays'])} arrays, {numbers:,} numbers, {size(4 * numbers)}")
-    print(weights_line(manifest["step"], manifest["weights"]))
+    print(weights_line(manifest["step"], manifest["weights"], [manifest["seed"]] if "seed" in manifest else ()))

@@ -22,6 +22,14 @@ Configs = Annotated[
 Context = Annotated[int | None, typer.Option(help="Steps the model looks back.")]
 Horizon = Annotated[int | None, typer.Option(help="Steps it forecasts.")]
 Platform = Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")]
+CompileCache = Annotated[
+    str | None,
+    typer.Option("--compile-cache", help="Keep compiled programs in this folder of your own; off by default."),
+]
 Root = Annotated[str | None, typer.Option(help="Folder of the runs.", envvar="GYMJAX_RUN_ROOT", show_default="runs")]
 Run = Annotated[str, typer.Argument(help="A run folder, a name under --root, or latest.", autocompletion=complete_run)]
+Members = Annotated[
+    Literal["mean", "best"],
+    typer.Option(help="Of a run of several seeds: the mean of its members, or the best of them alone."),
+]
 OtherData = Annotated[str | None, typer.Option("--data", "-d", help="Other data with the same columns.")]

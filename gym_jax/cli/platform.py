@@ -1,10 +1,17 @@
-"""The `--platform` option: which backend JAX opens."""
+"""The options `--platform` and `--compile-cache`: which backend JAX opens, and where it keeps programs."""
 
 from gym_jax.errors import MissingExtra
 
 
-def choose_platform(platform: str | None) -> None:
-    """Make JAX open only the named backend. Raises MissingExtra when this installation or machine has none."""
+def choose_platform(platform: str | None, compile_cache: str | None = None) -> None:
+    """Make JAX open only the named backend, and keep what it compiles in a folder, if one is named.
+
+    Raises MissingExtra when this installation or machine has no such backend, and what `keep_programs` raises.
+    """
+    if compile_cache is not None:
+        from gym_jax.train.cache import keep_programs
+
+        keep_programs(compile_cache)
     if platform is None:
         return
     import jax

@@ -1,18 +1,20 @@
 """`gymjax predict`: the steps after the end of every series."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.options import AsJson, OtherData, Platform, Root, Run
+from gym_jax.cli.options import AsJson, CompileCache, Members, OtherData, Platform, Root, Run
 
 
 def predict(
     run: Run,
     data: OtherData = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="File to write: .parquet, .csv or .csv.gz.")] = None,
+    members: Members = "mean",
     root: Root = None,
     platform: Platform = None,
+    compile_cache: CompileCache = None,
     as_json: AsJson = False,
 ) -> None:
     """Forecast the steps after the data: id, time, step and a column per target, in the data's units."""
@@ -23,10 +25,10 @@ def predict(
     from gym_jax.run.predict import predict_run
     from gym_jax.run.runs import open_run
 
-    choose_platform(platform)
-    frame = predict_run(open_run(run, root), data=data)
+    choose_platform(platform, compile_cache)
+    frame = predict_run(open_run(run, root), data=data, members=members)
     path = str(write_frame(frame, out)) if out else None
-    origin = {"step": frame.attrs["step"], "weights": frame.attrs["weights"]}
+    origin: dict[str, Any] = {name: frame.attrs[name] for name in ("step", "weights", "seeds") if name in frame.attrs}
     text = frame.astype({frame.columns[1]: str})
     if as_json:
         rows = (

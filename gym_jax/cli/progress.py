@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal, TextIO
 
+from gym_jax.cli.crew import crew_closing, crew_line, crew_words, leaving_line, pack_words
 from gym_jax.cli.log import Output, line_of, log
 
 Watch = Callable[[Any], None]
@@ -76,9 +77,24 @@ def opening(facts: dict[str, Any]) -> list[str]:
         *(f"note: {note}" for note in facts["notes"]),
         f"run: {facts['folder']}" + (f" (resumed at step {facts['step']:,})" if facts["resumed"] else ""),
     ]
-    if facts["devices"] > 1:
+    if "seeds" in facts:
+        lines.insert(2, crew_line(facts))
+    elif facts["devices"] > 1 and facts["placement"] != "auto":
         lines.insert(2, f"{facts['devices']} devices, placement {facts['placement']}")
     return lines
+
+
+def placement_lines(facts: dict[str, Any]) -> list[str]:
+    """Return the line that says which layout won against which, and one for each whose numbers were wrong."""
+
+    def named(lane: dict[str, Any]) -> str:
+        return f"{pack_words(lane)}, {lane['compile']}"
+
+    timed = [f"{named(lane)}: {lane['ms_per_step']:.3g} ms a step" for lane in facts["race"] if lane["ms_per_step"]]
+    raced = f" ({'; '.join(timed)})" if timed else ""
+    dropped = [f"dropped {named(lane)}: {lane['fault']}" for lane in facts["race"] if lane["fault"]]
+    what = "packing" if "packing" in facts else "placement"
+    return [*dropped, f"{what}: {named(facts)}{raced}, settled in {facts['seconds']:.1f}s"]
 
 
 def epoch_line(facts: dict[str, Any], eta: float | None) -> str:
@@ -88,6 +104,7 @@ def epoch_line(facts: dict[str, Any], eta: float | None) -> str:
     return (
         f"epoch {facts['epoch']:>{len(str(facts['epochs']))}}/{facts['epochs']}  loss {facts['loss']:<8.5g}{value}"
         f"  lr {facts['lr']:.2e}  {facts['windows_per_second']:,} windows/s  {facts['seconds']:.1f}s{left}"
+        f"{crew_words(facts)}"
     )
 
 
@@ -102,6 +119,8 @@ def chunk_line(facts: dict[str, Any], eta: float | None) -> str:
 
 def closing(facts: dict[str, Any]) -> str:
     """Return the line that says whose weights the run ends with."""
+    if "seeds" in facts:
+        return crew_closing(facts)
     best = facts["best"]
     value = f" (val_loss {best['val_loss']:.5g})" if "val_loss" in best else ""
     early = f"stopped early after epoch {facts['epoch']} of {facts['epochs']}; " if facts["stopped_early"] else ""
@@ -129,6 +148,10 @@ def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
         timed = ""
         if event.kind == "start":
             out, timed = opening(facts), f"read, judged and planned in {passed:.1f}s"
+        elif event.kind == "placement":
+            out = placement_lines(facts)
+        elif event.kind == "member":
+            out = [leaving_line(facts)]
         elif event.kind == "epoch":
             out = [epoch_line(facts, left)]
         elif event.kind == "scored":
@@ -235,7 +258,7 @@ def _place(facts: dict[str, Any], left: float) -> tuple[str, float, int, str]:
     """Return the title, the epochs done and to do, and the numbers of a bar."""
     if "batch" not in facts:
         value = f"val {facts['val_loss']:.4g}  " if "val_loss" in facts else ""
-        text = f"loss {facts['loss']:.4g}  {value}eta {clock(left)}"
+        text = f"loss {facts['loss']:.4g}  {value}eta {clock(left)}{crew_words(facts)}"
         return f"epoch {facts['epoch']}/{facts['epochs']}", facts["epoch"], facts["epochs"], text
     done = facts["epoch"] + facts["batch"] / facts["batches"]
     text = (

@@ -65,27 +65,42 @@ def cell(value: Any) -> str:
 
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the error table of a model beside the baselines, the notes and the verdict."""
-    model = scores["model"]
+    model, members = scores["model"], scores.get("members")
+    name = f"{model['kind']}, mean of {len(members['seeds'])}" if members else model["kind"]
     for target, own in model["targets"].items():
-        rows = [(model["kind"], *(own[key] for key in ERROR_COLUMNS))]
+        rows = [(name, *(own[key] for key in ERROR_COLUMNS))]
         rows += [(kind, *(block[target][key] for key in ERROR_COLUMNS)) for kind, block in scores["baselines"].items()]
         title = f"\n{target}: {scores['part']}, {scores['windows']:,} windows, {own['count']:,} values"
         print_table(("model", *ERROR_COLUMNS), rows, title)
+        if members:
+            print(member_line(members["targets"][target]["mae"]))
     for note in scores["notes"]:
         print(f"\nnote: {note}")
     print(f"\n{scores['verdict']}")
     if "weights" in scores:
-        print(weights_line(scores["step"], scores["weights"]))
+        seeds = members["seeds"] if members else [scores["seed"]] if "seed" in scores else ()
+        print(weights_line(scores.get("step"), scores["weights"], seeds))
 
 
-def weights_line(step: int, weights: str) -> str:
-    """Return a sentence that says which weights judged or forecast."""
+def member_line(mae: Mapping[str, Any]) -> str:
+    """Return a sentence about the error of one member of a group, with its spread."""
+    count = len(mae["values"])
+    if mae["low"] is None:
+        return f"one member alone: MAE {cell(mae['mean'])}; {count} says nothing about the spread"
+    low, high = cell(mae["low"]), cell(mae["high"])
+    return f"one member alone: MAE {cell(mae['mean'])}, 95 % interval of the mean {low} to {high} over {count} seeds"
+
+
+def weights_line(step: int | None, weights: str, seeds: Sequence[int] = ()) -> str:
+    """Return a sentence that says which weights judged or forecast, of which members when there are several."""
     kinds = {
         "trained": "the weights",
         "ema": "the running average of the weights (ema)",
         "schedule_free": "the averaged weights (schedule-free)",
     }
-    return f"made with {kinds[weights]} of step {step:,}"
+    if step is None:
+        return f"made with the mean of {len(seeds)} members: {kinds[weights]} of the best step of each"
+    return f"made with {kinds[weights]} of step {step:,}" + (f" of the best member, seed {seeds[0]}" if seeds else "")
 
 
 def size(count: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from gym_jax.cli.candidates import load_keys
 from gym_jax.cli.show import cell, print_json, print_scores, print_table, size
 from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, RunInUse, did_you_mean, nearest
+from gym_jax.run.group import members_of
 from gym_jax.run.prune import Chosen, Kept, choose_runs
 from gym_jax.run.ranking import STATUS, Entry, Group, differences, rank, read_entry
 from gym_jax.run.runs import ROOT, empty_removed, list_runs, open_run, remove_run
@@ -71,6 +72,7 @@ def show_run(run: str, root: str | None, as_json: bool) -> None:
     config, environment, state = document["config"], document["environment"], document["state"]
     document["weights"] = state.get("weights")
     document["parent"] = config["run"].get("parent")
+    document["members"] = [_line(read_entry(member)) for member in members_of(folder).values()]
     if as_json:
         print_json("runs show", document | {"run_status": document.pop("status")})
         return
@@ -84,10 +86,11 @@ def show_run(run: str, root: str | None, as_json: bool) -> None:
         ("best", ", ".join(f"{key} {cell(value)}" for key, value in state.get("best", {}).items()) or None),
         ("weights", document["weights"]),
         ("parent", document["parent"]),
-        ("checkpoints", ", ".join(map(str, steps)) or "none"),
+        ("members", "; ".join(f"{m['name']} {m['status']}, {m['epochs']} epochs" for m in document["members"])),
+        ("checkpoints", ", ".join(map(str, steps)) or ("in the members" if document["members"] else "none")),
         ("made with", f"gym_jax {environment.get('gym_jax')}, jax {environment.get('packages', {}).get('jax')}"),
     ]
-    print_table(("what", "value"), [row for row in rows if row[0] not in ("weights", "parent") or row[1]])
+    print_table(("what", "value"), [row for row in rows if row[0] not in ("weights", "parent", "members") or row[1]])
     if scores:
         print_scores(scores)
 

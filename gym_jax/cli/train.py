@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gym_jax.cli.candidates import complete_config, complete_kind, complete_resume
-from gym_jax.cli.options import AsJson, Overrides, Platform, Root
+from gym_jax.cli.options import AsJson, CompileCache, Overrides, Platform, Root
 
 PANEL = "What to train"
 PROFILED = 3
@@ -50,6 +50,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Windows per optimiser step.", rich_help_panel=PANEL)] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.", rich_help_panel=PANEL)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.", rich_help_panel=PANEL)] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Models to train at once, with seeds from --seed on.", rich_help_panel=PANEL)
+    ] = None,
     placement: Annotated[str | None, typer.Option(help="one, cores, shard or pmap.", rich_help_panel=PANEL)] = None,
     devices: Annotated[int | None, typer.Option(help="Devices to use; default all.", rich_help_panel=PANEL)] = None,
     run_dir: Annotated[str | None, typer.Option(help="Folder of this run; default a new one under --root.")] = None,
@@ -71,6 +74,7 @@ def train(
     ] = None,
     max_time: Annotated[str | None, typer.Option(help="Stop and save after this long, such as 90s, 30m, 2h.")] = None,
     platform: Platform = None,
+    compile_cache: CompileCache = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Judge settings and data, show the plan, write nothing.")
     ] = False,
@@ -113,6 +117,7 @@ def train(
         "train.batch_size": batch_size,
         "optim.lr": lr,
         "train.seed": seed,
+        "train.seeds": seeds,
         "train.placement": placement,
         "train.devices": devices,
         "train.init_from": None if init_from is None else _path_of(init_from, place),
@@ -122,7 +127,7 @@ def train(
     }
     options = {key: value for key, value in given.items() if value is not None}
     seconds = None if max_time is None else parse_seconds(max_time)
-    choose_platform(platform)
+    choose_platform(platform, compile_cache)
     named = None if resume == "auto" else resume
     if fork and named is None:
         raise ConfigError(
@@ -192,7 +197,8 @@ def train(
     words = {
         "complete": "this run was already complete; nothing was done",
         "stopped": f"stopped by --max-time at step {result.steps:,}; go on with: gymjax train --resume {result.folder}",
-        "done": f"best epoch {result.best.get('epoch')}, step {result.best.get('step')}",
+        "done": f"best epoch {result.best.get('epoch')}, step {result.best.get('step')}"
+        + (f" of seed {result.best['seed']}" if "seed" in result.best else ""),
     }
     print(f"\nrun: {result.folder} ({words[result.status]})")
 

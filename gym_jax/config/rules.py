@@ -75,6 +75,24 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "it is solved at once: there is nothing to continue",
             "run.parent=null",
         )
+    if train.seeds > 1 and entry.solve is not None:
+        refuse(
+            f"train.seeds={train.seeds} means nothing to model={config.model.kind}",
+            "it is solved at once and draws nothing: every seed would be the same",
+            "train.seeds=1",
+        )
+    if train.seeds > 1 and config.run.parent is not None:
+        refuse(
+            f"train.seeds={train.seeds} does not go with run.parent",
+            "a child continues one model; fork a single member: RUN/members/SEED",
+            "train.seeds=1",
+        )
+    if train.seed + train.seeds > 2**63:
+        refuse(
+            f"train.seeds={train.seeds} from train.seed={train.seed} on leaves the range of seeds",
+            "a seed is below 2**63",
+            "train.seed=0",
+        )
     if config.loss.kind in HEAD_LOSSES and "outputs" not in entry.fields:
         refuse(
             f"loss={config.loss.kind} does not go with model={config.model.kind}",

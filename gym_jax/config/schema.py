@@ -15,7 +15,7 @@ from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, Rate
-from gym_jax.types import Placement, Positive
+from gym_jax.types import Compile, Placement, Positive
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
@@ -92,8 +92,12 @@ class Train(Section):
     """Epochs without a better validation loss before stopping; null never stops early."""
     seed: Seed = 0
     """Of weights, dropout and the order of windows."""
-    placement: Placement = "one"
-    """One device, CPU cores, a sharded program or pmap."""
+    seeds: Positive = 1
+    """Models trained at once, with seeds from `seed` on; more than one make a group with its mean and its spread."""
+    placement: Literal["auto", Placement] = "auto"
+    """One device, CPU cores, a sharded program or pmap; `auto` takes what is fastest, after a race if it pays."""
+    compile: Literal["auto", Compile] = "auto"
+    """Safe, XLA's fast default, or that with wide vectors; `auto` is fast where the numbers agree and it pays."""
     devices: Positive | None = None
     """How many; null takes all."""
     chunk: Positive | None = None

@@ -31,9 +31,20 @@ class Target(NamedTuple):
 
 def forecaster(model: Model, variables: Any, point: Callable[[Any], Any] | None = None) -> Forecast:
     """Return the compiled forecast of a model with its weights; `point` makes one value of several outputs."""
+    return forecasters(model, [variables], point)[0]
+
+
+def forecasters(
+    model: Model, members: Sequence[Any], point: Callable[[Any], Any] | None = None
+) -> tuple[Forecast, ...]:
+    """Return the forecast of a model with each of several weights, compiled once for all."""
     compiled = make_forecast(model)
     point = point or (lambda answer: answer)
-    return lambda windows, order: np.asarray(point(compiled(variables, windows, order)))
+
+    def of(variables: Any) -> Forecast:
+        return lambda windows, order: np.asarray(point(compiled(variables, windows, order)))
+
+    return tuple(map(of, members))
 
 
 def forecasts(
@@ -74,25 +85,61 @@ def score(
 
     `naive` is each series' naive error on its train rows, the unit of MASE.
     """
+    return score_members((forecast,), windows, panel, scaler, naive, batch_size=batch_size)[0]
+
+
+def score_members(
+    members: Sequence[Forecast],
+    windows: Windows,
+    panel: Panel,
+    scaler: Scaler,
+    naive: Float[np.ndarray, "series targets"],
+    *,
+    batch_size: int,
+) -> list[tuple[Target, ...]]:
+    """Return what `score` does of each of several forecasts and, of more than one, last that of their mean."""
+    count = len(members) + (len(members) > 1)
+    totals = [_nothing(windows.horizon, len(panel.series), panel.targets) for _ in range(count)]
+    parts = [forecasts(member, windows, scaler, batch_size=batch_size) for member in members]
+    for pieces in zip(*parts, strict=True):
+        index, answers = pieces[0][0], [answer for _, answer in pieces]
+        if len(members) > 1:
+            answers.append(np.mean(answers, axis=0))
+        totals = [_add(old, windows, panel, naive, index, answer) for old, answer in zip(totals, answers, strict=True)]
+    return totals
+
+
+def _nothing(horizon: int, series: int, targets: int) -> tuple[Target, ...]:
+    groups = (1, horizon, series, horizon)
+    return tuple(Target(*(Totals.zero(size) for size in groups)) for _ in range(targets))
+
+
+def _add(
+    totals: tuple[Target, ...],
+    windows: Windows,
+    panel: Panel,
+    naive: Float[np.ndarray, "series targets"],
+    index: Int[np.ndarray, " n"],
+    predicted: Float[np.ndarray, "n horizon targets"],
+) -> tuple[Target, ...]:
+    """Return the totals with the forecasts of some windows added."""
     horizon, series = windows.horizon, np.asarray(windows.series)
     origins = np.asarray(windows.origins) - windows.room
     count = len(panel.series)
-    groups = (1, horizon, count, horizon)
-    totals = [Target(*(Totals.zero(size) for size in groups)) for _ in range(panel.targets)]
     steps = np.arange(horizon)
-    for index, predicted in forecasts(forecast, windows, scaler, batch_size=batch_size):
-        rows = origins[index][:, None] + steps
-        owner = series[index][:, None]
-        for channel, old in enumerate(totals):
-            truth, seen, guess = panel.values[rows, channel], panel.mask[rows, channel], predicted[..., channel]
-            by_series = measure(guess, truth, seen, owner, count)
-            by_step = measure(guess, truth, seen, steps[None, :], horizon)
-            unit = naive[series[index], channel][:, None]
-            known, unit = seen & (unit > 0), np.where(unit > 0, unit, 1.0)
-            scaled = measure(guess / unit, truth / unit, known, steps[None, :], horizon)
-            new = Target(by_series.collapse(), by_step, by_series, scaled)
-            totals[channel] = Target(*(before.merge(now) for before, now in zip(old, new, strict=True)))
-    return tuple(totals)
+    rows = origins[index][:, None] + steps
+    owner = series[index][:, None]
+    out = []
+    for channel, old in enumerate(totals):
+        truth, seen, guess = panel.values[rows, channel], panel.mask[rows, channel], predicted[..., channel]
+        by_series = measure(guess, truth, seen, owner, count)
+        by_step = measure(guess, truth, seen, steps[None, :], horizon)
+        unit = naive[series[index], channel][:, None]
+        known, unit = seen & (unit > 0), np.where(unit > 0, unit, 1.0)
+        scaled = measure(guess / unit, truth / unit, known, steps[None, :], horizon)
+        new = Target(by_series.collapse(), by_step, by_series, scaled)
+        out.append(Target(*(before.merge(now) for before, now in zip(old, new, strict=True))))
+    return tuple(out)
 
 
 def report(totals: Sequence[Target], panel: Panel, naive: Float[np.ndarray, "series targets"]) -> dict[str, Any]:

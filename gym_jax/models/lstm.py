@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
-from gym_jax.models.precision import Dtype, make_dense, make_product
+from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
 from gym_jax.ops import Kernel, choose, lstm, lstm_cell
 from gym_jax.types import Inputs, Positive, Share
@@ -44,7 +44,7 @@ class LSTMCell(nn.Module):
     @nn.compact
     def __call__(self, carry: Carry, x: Float[Array, "batch features"]) -> tuple[Carry, Float[Array, "batch hidden"]]:
         weights = cell_weights(self, x.shape[-1])
-        h, c = lstm_cell(*carry, x, *weights, make_product(jnp.matmul, self.dtype))
+        h, c = lstm_cell(*carry, x, *weights, self.dtype)
         return (h, c), h
 
 
@@ -82,8 +82,7 @@ class LSTMLayer(nn.Module):
     def __call__(self, x: Float[Array, "time batch features"]) -> Float[Array, "steps batch hidden"]:
         if choose(self.kernel):
             weights = CellWeights(self.hidden, name="cell")(x.shape[-1])
-            product = make_product(jnp.matmul, self.dtype)
-            return lstm(x, *weights, reverse=self.reverse, last=self.last, product=product)
+            return lstm(x, *weights, reverse=self.reverse, last=self.last, dtype=self.dtype)
         scan = nn.scan(
             LSTMCell,
             variable_broadcast="params",

@@ -7,40 +7,23 @@ product of a model, which makes the forecast, is float32 as well: a forecast of 
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from gym_jax.errors import ConfigError, did_you_mean
-from gym_jax.ops import Kernel, choose, matmul, matmul_plain
+from gym_jax.ops import Dtype, Kernel, choose, make_product, matmul, matmul_plain
 
-Dtype = Literal["float32", "bfloat16"]
-Product = Callable[..., Array]
-
-
-def make_product(product: Product, dtype: Dtype) -> Product:
-    """Return `product(left, right, ...)` with operands of `dtype` and a float32 answer, its gradient alike.
-
-    Raises ConfigError when `dtype` is no type to compute in.
-    """
-    if dtype not in get_args(Dtype):
-        raise ConfigError(f"dtype={dtype!r} is no type to compute in", hint=did_you_mean(str(dtype), get_args(Dtype)))
-    if dtype == "float32":
-        return product
-
-    def rounded(left: Float[Array, "..."], right: Float[Array, "..."], *args: Any, **kwargs: Any) -> Array:
-        return product(left.astype(dtype), right.astype(dtype), *args, **kwargs).astype(jnp.float32)
-
-    return rounded
+__all__ = ["Dtype", "make_dense", "make_product"]
 
 
 def make_dense(dtype: Dtype, kernel: Kernel = "auto") -> Callable[..., nn.Dense]:
     """Return `nn.Dense` with a product of `make_product`, and what that raises; its bias is added in float32."""
-    product, multiply = make_product(jnp.matmul, dtype), matmul if choose(kernel) else matmul_plain
+    multiply = matmul if choose(kernel) else matmul_plain
+    make_product(jnp.matmul, dtype)  # raises now, not when the layer is first called
 
     def dot_general(x: Array, weights: Array, *_: Any, **__: Any) -> Array:
-        return multiply(x, weights, product)
+        return multiply(x, weights, dtype)
 
     return functools.partial(nn.Dense, dot_general=dot_general)

@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
 from gym_jax.models.normalise import Form, Normalise, formed, known_channels, last_axes, normalise
-from gym_jax.models.precision import Dtype, make_dense, make_product
+from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
-from gym_jax.ops import Kernel, attention, attention_plain, choose
+from gym_jax.ops import Kernel, choose_attention
 from gym_jax.types import Inputs, Positive, Share
 
 
@@ -29,9 +29,8 @@ class Attention(nn.Module):
         width = x.shape[-1]
         dense = make_dense(self.dtype, self.kernel)
         qkv = dense(3 * width, use_bias=False, name="qkv")(x)
-        attend = attention if choose(self.kernel) else attention_plain
         qkv = qkv.reshape(*x.shape[:-1], self.heads, 3 * width // self.heads)
-        mixed = attend(qkv, make_product(jnp.matmul, self.dtype))
+        mixed = choose_attention(self.kernel)(qkv, self.dtype)
         return dense(width, name="out")(mixed.reshape(x.shape))
 
 

@@ -1,37 +1,67 @@
 """Scaled dot-product self-attention (Vaswani et al. 2017)."""
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.ops.dense import apart
-from gym_jax.ops.kernel import Product
+from gym_jax.ops.kernel import Kernel, choose
+from gym_jax.ops.product import Dtype, make_product
 
 QKV = Float[Array, "batch tokens heads three_widths"]
 """Queries, keys and values of each head, one behind the other."""
 Mixed = Float[Array, "batch tokens heads width"]
+LONG = 512
+"""Tokens from which cuDNN's attention is faster than XLA's."""
 
 
-def attention_plain(qkv: QKV, product: Product = jnp.matmul) -> Mixed:
+def attention_plain(qkv: QKV, dtype: Dtype = "float32") -> Mixed:
     """Return the values, mixed by the softmax of queries times keys over the root of their width."""
     q, k, v = _heads_first(qkv)
+    product = make_product(jnp.matmul, dtype)
     scores = product(q, _turned(k)) * q.shape[-1] ** -0.5
     return jnp.swapaxes(product(jax.nn.softmax(scores), v), 1, 2)
 
 
-def attention(qkv: QKV, product: Product = jnp.matmul) -> Mixed:
+def attention(qkv: QKV, dtype: Dtype = "float32") -> Mixed:
     """Return what `attention_plain` does; its gradient is written by hand.
 
     The exponentials are kept undivided beside their sums, so that no pass over [tokens, tokens] divides, and the
     softmax is of base 2, whose exponential is cheaper. `D = sum(do * o)` is FlashAttention's (Dao et al. 2022).
     """
-    return _attention(product, qkv)
+    return _attention(dtype, qkv)
 
 
-def _forward(product: Product, qkv: QKV) -> tuple[Mixed, tuple[Array, ...]]:
+def attention_fused(qkv: QKV, dtype: Dtype = "float32") -> Mixed:
+    """Return what `attention_plain` does through `jax.nn.dot_product_attention`.
+
+    On a GPU, cuDNN's kernel takes windows in bfloat16 of at least `LONG` tokens and heads of a multiple of 8; shorter
+    ones gain nothing by it.
+    """
+    q, k, v = jnp.split(qkv.astype(dtype) if dtype != "float32" else qkv, 3, axis=-1)
+    suits = dtype == "bfloat16" and qkv.shape[1] >= LONG and q.shape[-1] % 8 == 0
+    library: Literal["cudnn", "xla"] = "cudnn" if suits and jax.default_backend() == "gpu" else "xla"
+    return jax.nn.dot_product_attention(q, k, v, implementation=library).astype(qkv.dtype)
+
+
+def choose_attention(kernel: Kernel) -> Callable[[QKV, Dtype], Mixed]:
+    """Return the attention of a kernel: fast is by hand on a CPU, the library's on other platforms.
+
+    Raises ConfigError for an unknown word.
+    """
+    fast, platform = choose(kernel), jax.default_backend()
+    if platform == "cpu":
+        return attention if fast else attention_plain
+    return attention_plain if kernel == "plain" else attention_fused
+
+
+def _forward(dtype: Dtype, qkv: QKV) -> tuple[Mixed, tuple[Array, ...]]:
     q, k, v = _heads_first(qkv)
+    product = make_product(jnp.matmul, dtype)
     q = q * (q.shape[-1] ** -0.5 / math.log(2))
     scores = product(q, _turned(k))
     weights = jnp.exp2(scores - scores.max(-1, keepdims=True))
@@ -40,8 +70,9 @@ def _forward(product: Product, qkv: QKV) -> tuple[Mixed, tuple[Array, ...]]:
     return jnp.swapaxes(out, 1, 2), (q, k, v, weights, sums, out)
 
 
-def _backward(product: Product, saved: tuple[Array, ...], grad: Mixed) -> tuple[QKV]:
+def _backward(dtype: Dtype, saved: tuple[Array, ...], grad: Mixed) -> tuple[QKV]:
     q, k, v, weights, sums, out = saved
+    product = make_product(jnp.matmul, dtype)
     grad = jnp.swapaxes(grad, 1, 2) / sums
     dv = _turned(apart(product(_turned(grad), weights)))
     dscores = weights * (product(grad, _turned(v)) - (grad * out).sum(-1, keepdims=True))
@@ -59,5 +90,5 @@ def _turned(x: Float[Array, "*batch rows columns"]) -> Float[Array, "*batch colu
     return jnp.swapaxes(x, -1, -2)
 
 
-_attention = jax.custom_vjp(lambda product, qkv: _forward(product, qkv)[0], nondiff_argnums=(0,))
+_attention = jax.custom_vjp(lambda dtype, qkv: _forward(dtype, qkv)[0], nondiff_argnums=(0,))
 _attention.defvjp(_forward, _backward)

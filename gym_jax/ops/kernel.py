@@ -1,18 +1,17 @@
 """Which kernel computes an operation that has two."""
 
-from collections.abc import Callable
 from typing import Literal, get_args
 
 import jax
-from jaxtyping import Array
 
 from gym_jax.errors import ConfigError, did_you_mean
 
 Kernel = Literal["auto", "plain", "fast"]
-"""`plain` is what autodiff makes of the formula, `fast` is written by hand; `auto` takes what was faster here."""
+"""`plain` is what autodiff makes of the formula, `fast` is written by hand; `auto` takes what was faster here.
+
+What is written by hand has gradients of every order, but no forward mode: `jax.jvp` and `jax.jacfwd` need `plain`.
+"""
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
-Product = Callable[[Array, Array], Array]
-"""A matrix product, in the type that the model computes in."""
 FAST = {"cpu"}
 """Platforms where the hand-written kernels were measured to be faster; elsewhere `auto` is plain."""
 

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from gym_jax.ops.dense import weight_gradient
-from gym_jax.ops.kernel import Product
+from gym_jax.ops.product import Dtype, make_product
 
 Past = Float[Array, "time batch features"]
 States = Float[Array, "time batch hidden"]
@@ -16,9 +15,10 @@ States = Float[Array, "time batch hidden"]
 
 
 def lstm_cell(
-    h: Array, c: Array, x: Array, kernel: Array, recurrent: Array, bias: Array, product: Product = jnp.matmul
+    h: Array, c: Array, x: Array, kernel: Array, recurrent: Array, bias: Array, dtype: Dtype = "float32"
 ) -> tuple[Array, Array]:
     """Return hidden and cell state after one step; the gates stand in PyTorch's order: input, forget, cell, output."""
+    product = make_product(jnp.matmul, dtype)
     i, f, g, o = jnp.split(product(x, kernel) + product(h, recurrent) + bias, 4, axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
@@ -32,13 +32,13 @@ def lstm_plain(
     *,
     reverse: bool = False,
     last: bool = False,
-    product: Product = jnp.matmul,
+    dtype: Dtype = "float32",
 ) -> States:
     """Return the hidden states from a state of zero; `reverse` reads backwards, `last` answers with the last alone."""
 
     def step(carry: Any, x: Array) -> Any:
         h, c = carry
-        h, c = lstm_cell(h, c, x, kernel, recurrent, bias, product)
+        h, c = lstm_cell(h, c, x, kernel, recurrent, bias, dtype)
         return (h, c), h
 
     zero = jnp.zeros((x.shape[1], recurrent.shape[0]), x.dtype)
@@ -54,7 +54,7 @@ def lstm(
     *,
     reverse: bool = False,
     last: bool = False,
-    product: Product = jnp.matmul,
+    dtype: Dtype = "float32",
 ) -> States:
     """Return what `lstm_plain` does; its gradient is written by hand.
 
@@ -62,14 +62,15 @@ def lstm(
     the loop backwards has one product and hardly any arithmetic, and the weight gradient is one product behind it.
     All gates are one tanh of [batch, gates], since sigmoid(z) = (tanh(z / 2) + 1) / 2.
     """
-    return _lstm((reverse, last, product), x, kernel, recurrent, bias)
+    return _lstm((reverse, last, dtype), x, kernel, recurrent, bias)
 
 
-Options = tuple[bool, bool, Product]
+Options = tuple[bool, bool, Dtype]
 
 
 def _forward(options: Options, x: Past, kernel: Array, recurrent: Array, bias: Array) -> tuple[States, Any]:
-    reverse, last, product = options
+    reverse, last, dtype = options
+    product = make_product(jnp.matmul, dtype)
     hidden = recurrent.shape[0]
     half = jnp.concatenate([jnp.full(2 * hidden, 0.5), jnp.ones(hidden), jnp.full(hidden, 0.5)]).astype(x.dtype)
     weights = jnp.concatenate([kernel, bias[None], recurrent])
@@ -92,7 +93,8 @@ def _forward(options: Options, x: Past, kernel: Array, recurrent: Array, bias: A
 
 
 def _backward(options: Options, saved: Any, grads: States) -> tuple[Array, ...]:
-    reverse, last, product = options
+    reverse, last, dtype = options
+    product = make_product(jnp.matmul, dtype)
     kernel, recurrent, read, slopes = saved
     turned = lax.optimization_barrier(recurrent.T)
 
@@ -107,7 +109,8 @@ def _backward(options: Options, saved: Any, grads: States) -> tuple[Array, ...]:
     zero = jnp.zeros((read.shape[1], recurrent.shape[0]), read.dtype)
     begin, each = (grads[0], None) if last else (zero, grads)
     _, dz = lax.scan(step, (begin, zero), (each, slopes), reverse=not reverse)
-    together = weight_gradient(read, dz, product)
+    # over time and batch at once: merged into one axis, a batch that lies on several devices would be gathered
+    together = make_product(lax.dot_general, dtype)(read, dz, (((0, 1), (0, 1)), ((), ())))
     features = kernel.shape[0]
     dkernel, dbias, drecurrent = together[:features], together[features], together[features + 1 :]
     return product(dz, kernel.T), dkernel, drecurrent, dbias

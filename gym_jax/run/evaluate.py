@@ -9,17 +9,21 @@ from gym_jax.data.split import Part
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import fingerprint, places, same_data
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.group import Members, is_group, lost_note
 from gym_jax.run.load import Trained, load_run, read_config
 from gym_jax.run.runs import open_run
-from gym_jax.run.scores import score_run
+from gym_jax.run.scores import score_group
 
 
-def evaluate_run(run: str | Path | RunFolder, *, data: str | Path | None = None, part: Part = "test") -> dict[str, Any]:
+def evaluate_run(
+    run: str | Path | RunFolder, *, data: str | Path | None = None, part: Part = "test", members: Members = "mean"
+) -> dict[str, Any]:
     """Return the errors of a run and of the baselines, over every window of a part; nothing is written.
 
     Units are the data's own. `notes` says when the run is unfinished, or when windows of other data lie before the end
-    of what the run was trained and chosen on. Raises CheckpointError or DataError, the latter too when the run's own
-    data changed since.
+    of what the run was trained and chosen on. Of a run of several seeds the mean of the forecasts is scored, and
+    `members` holds the spread of the members' own errors; `members="best"` scores the best of them alone. Raises
+    CheckpointError or DataError, the latter too when the run's own data changed since.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     facts = folder.read_json("data.json")
@@ -30,13 +34,19 @@ def evaluate_run(run: str | Path | RunFolder, *, data: str | Path | None = None,
             attempt=f"gymjax evaluate {folder.path} --data FILE",
             code="data.changed",
         )
-    trained = load_run(folder, data)
-    scores = score_run(trained.config, trained.prepared, trained.model, trained.variables, part)
+    trained = load_run(folder, data, members=members)
+    own = dict(zip(trained.seeds or (trained.config.train.seed,), trained.members, strict=True))
+    found = score_group(trained.config, trained.prepared, trained.model, own, part)
+    scores = found.group if trained.seeds else found.members[trained.config.train.seed]
+    scores["notes"] += lost_note(folder)
     notes = [] if data is None else _seen_before(trained, facts, part)
     if (status := folder.read_json("status.json").get("status")) != "done":
-        notes.append(f"the run is not finished ({status}): these are the scores of step {trained.step:,}")
+        of = "its best steps so far" if trained.step is None else f"step {trained.step:,}"
+        notes.append(f"the run is not finished ({status}): these are the scores of {of}")
     scores["notes"] += notes
     facts = {"run": str(folder.path), "step": trained.step, "weights": trained.weights}
+    if is_group(folder) and not trained.seeds:
+        facts["seed"] = trained.config.train.seed
     return {**facts, "data": trained.config.data.path, **scores}
 
 

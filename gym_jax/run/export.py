@@ -14,6 +14,7 @@ from gym_jax import __version__
 from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.errors import ConfigError, StorageError
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.group import best_member, is_group
 from gym_jax.run.load import load_weights, read_config
 from gym_jax.run.runs import open_run
 
@@ -24,7 +25,8 @@ def export_run(run: str | Path | RunFolder, folder: str | Path) -> dict[str, Any
     """Write the weights that judge and forecast to `folder`, a new one, and return its manifest.
 
     `weights.npz` holds an array for every parameter by its path (`layer_0/kernel`); `manifest.json` says of which step
-    and which average they are, with configuration, columns, scaler and a sha256. Raises ConfigError when the folder is
+    and which average they are, with configuration, columns, scaler and a sha256. Of a run of several seeds it is the
+    best member, and `seed` says which. Raises ConfigError when the folder is
     there and not empty, CheckpointError when the run holds no weights, StorageError when the disk refuses.
     """
     source = run if isinstance(run, RunFolder) else open_run(run)
@@ -36,6 +38,8 @@ def export_run(run: str | Path | RunFolder, folder: str | Path) -> dict[str, Any
             attempt=f"gymjax export {source.path} --out {path}-2",
             code="config.export_exists",
         )
+    group = source if is_group(source) else None
+    source = best_member(source) if group else source
     saved = load_weights(source)
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.asarray(leaf)
@@ -46,7 +50,8 @@ def export_run(run: str | Path | RunFolder, folder: str | Path) -> dict[str, Any
     manifest = {
         "schema": SCHEMA_VERSION,
         "gym_jax": __version__,
-        "run": source.path.name,
+        "run": (group or source).path.name,
+        **({"seed": int(source.path.name)} if group else {}),
         "step": saved.step,
         "weights": saved.weights,
         "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),

@@ -24,7 +24,15 @@ def find_rate_run(config: Config, *, steps: int = 200) -> Trial:
             hint="it is not trained by gradient",
             attempt="gymjax train --find-lr --model lstm",
         )
-    config = config.model_copy(update={"train": config.train.model_copy(update={"placement": "one", "devices": None})})
+    if config.train.seeds > 1:
+        raise ConfigError(
+            f"train.seeds={config.train.seeds} does not go with --find-lr",
+            hint="a range test tries one model",
+            attempt="gymjax train --find-lr --seeds 1",
+        )
+    config = config.model_copy(
+        update={"train": config.train.model_copy(update={"placement": "one", "devices": None, "compile": "safe"})}
+    )
     plan = plan_run(settle(config))
     loss, options = build_loss(config), step_settings(config)
     order = shuffled(config.train.seed, 0, len(plan.train), config.train.batch_size)

@@ -5,25 +5,32 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_jax.data.order import sequential, shuffled
 from gym_jax.metrics import plain
 from gym_jax.run.assemble import build_loss, build_optimiser, host_course, step_settings
+from gym_jax.run.folder import RunFolder
+from gym_jax.run.placement import with_layout
 from gym_jax.run.plan import Plan
 from gym_jax.run.session import Session
-from gym_jax.train.loop import Progress, train
+from gym_jax.run.start import keep_settings, unnamed
+from gym_jax.train.loop import Position, Progress, train
 from gym_jax.train.parallel import Epoch, make_epoch, make_evaluation
 from gym_jax.train.profile import profiled
+from gym_jax.train.race import AGREE, AGREE_ROUNDED, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
-from gym_jax.types import TrainState
+from gym_jax.types import Step, TrainState
+
+Chunk = TypeVar("Chunk")
 
 
 class Event(NamedTuple):
-    """Something a caller may want to show: `start`, `chunk`, `epoch`, `saved`, `scored`."""
+    """Something a caller may want to show: `start`, `placement`, `chunk`, `epoch`, `member`, `saved`, `scored`."""
 
     kind: str
     facts: dict[str, Any]
@@ -44,13 +51,25 @@ def fit(
     loss = build_loss(config)
     step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config))
     course = host_course(config)
+    plan, epoch = settle_layout(plan, session, step_for, tell)
     validate = _validation(plan, loss)
+    rates = Rates(schedule, plan.steps)
     saved = mark = time.monotonic()
-    windows = 0
-    for progress in _chunks(plan, session, make_epoch(step_for, plan.layout)):
+    windows, code = 0, None
+
+    def hold(position: Position) -> bool:
+        nonlocal code
+        code = stop() if stop else None
+        if code is None and time.monotonic() >= deadline:
+            code = 0
+        due = time.monotonic() - saved >= config.run.save_seconds
+        return code is not None or due or position.batch == 0 or config.track.profile > 0
+
+    chunks = -(-plan.steps // plan.chunk) * (config.train.epochs - session.position.epoch)
+    for progress in traced(_chunks(plan, session, epoch, hold), run, config.track.profile, chunks):
         session.advance(progress)
         windows += progress.windows
-        lr = float(schedule(session.step - 1)) * session.plateau.scale
+        lr = rates.after(session.step) * session.plateau.scale
         rate = {"step": session.step, "lr": lr, "loss": session.means()["loss"]}
         seconds = time.monotonic() - mark
         if progress.epoch_done:
@@ -73,9 +92,8 @@ def fit(
         if progress.epoch_done and session.stopping.exhausted(config.train.patience):
             run.log("early_stop", epoch=session.position.epoch, best_epoch=session.stopping.best_epoch)
             return None
-        code = stop() if stop else None
-        if code is None and time.monotonic() >= deadline:
-            code = 0
+        if progress.state is None:
+            continue
         over = session.position.epoch == config.train.epochs
         if code is not None and not over:
             return code
@@ -88,36 +106,86 @@ def fit(
     return None
 
 
-def _chunks(plan: Plan, session: Session, epoch: Epoch) -> Iterator[Progress]:
+def settle_layout(
+    plan: Plan, session: Session, step_for: Callable[..., Step], tell: Callable[[Event], None]
+) -> tuple[Plan, Epoch]:
+    """Return the plan with the layout that won, and its compiled epoch; the run keeps the choice for when it resumes.
+
+    The state of the session is moved there.
+    """
+    config, run = plan.config, session.folder
+    if not plan.lanes:
+        return plan, make_epoch(step_for, plan.layout)
+    began = time.monotonic()
+    probe_for = functools.partial(
+        make_train_step, plan.model, build_loss(config), record_gradients(), **step_settings(config)
+    )
+    order = shuffled(config.train.seed, session.position.epoch, len(plan.train), config.train.batch_size)[: plan.chunk]
+    tolerance = AGREE if config.train.compute_dtype == "float32" else AGREE_ROUNDED
+    won = race(step_for, probe_for, session.state, plan.train, order, plan.lanes, tolerance=tolerance)
+    facts = {**won.layout.names, "race": [lane.facts for lane in won.lanes]}
+    run.write_json("choices.json", {**run.read_json("choices.json"), **facts})
+    seconds = round(time.monotonic() - began, 3)
+    run.log("placement", **facts, seconds=seconds)
+    tell(Event("placement", {**facts, "seconds": seconds}))
+    session.state = won.layout.replicate(session.state)
+    plan = plan._replace(layout=won.layout, lanes=(), config=with_layout(config, won.layout))
+    keep_settings(run, plan.config)
+    session.facts = {**session.facts, "config": unnamed(plan.config).document()}
+    return plan, won.epoch
+
+
+class Rates:
+    """The learning rate of every step, an epoch's at once: asked step by step, they would queue behind the training."""
+
+    def __init__(self, schedule: Callable[[Any], Any], steps: int) -> None:
+        self.many, self.steps = jax.jit(jax.vmap(schedule)), steps
+        self.begin, self.values = 0, np.zeros(0)
+
+    def after(self, step: int) -> float:
+        """Return the rate of the optimiser step that ended with this many."""
+        place = step - 1 - self.begin
+        if not 0 <= place < len(self.values):
+            self.begin = (step - 1) // self.steps * self.steps
+            self.values = np.asarray(self.many(jnp.arange(self.begin, self.begin + self.steps)))
+            place = step - 1 - self.begin
+        return float(self.values[place])
+
+
+def _chunks(plan: Plan, session: Session, epoch: Epoch, hold: Callable[[Position], bool]) -> Iterator[Progress]:
     """Yield the chunks from where the session stands; go on from its state when the host has changed that."""
     config, examples = plan.config, plan.layout.replicate(plan.train)
-    done, trace = 0, contextlib.ExitStack()
-    left = (config.train.epochs - session.position.epoch) * -(-plan.steps // plan.chunk)
+    going = True
+    while going:
+        going = False
+        for progress in train(
+            epoch,
+            session.state,
+            examples,
+            lambda number: shuffled(config.train.seed, number, len(plan.train), config.train.batch_size),
+            epochs=config.train.epochs,
+            chunk=plan.chunk,
+            start=session.position,
+            hold=hold,
+        ):
+            yield progress
+            if progress.state is not None and session.state is not progress.state:
+                going = True
+                break
+
+
+def traced(chunks: Iterator[Chunk], run: RunFolder, count: int, left: int) -> Iterator[Chunk]:
+    """Yield what `chunks` does, about `left` of them, and trace `count` of these into the run folder."""
     first = 1 if left > 1 else 0  # the first chunk compiles: it is traced only when it is the only one
-    with trace:
-        if config.track.profile and first == 0:
-            trace.enter_context(profiled(session.folder.path / "profile"))
-        going = True
-        while going:
-            going = False
-            for progress in train(
-                epoch,
-                session.state,
-                examples,
-                lambda number: shuffled(config.train.seed, number, len(plan.train), config.train.batch_size),
-                epochs=config.train.epochs,
-                chunk=plan.chunk,
-                start=session.position,
-            ):
-                yield progress
-                done += 1
-                if config.track.profile and done == first:
-                    trace.enter_context(profiled(session.folder.path / "profile"))
-                elif done == first + config.track.profile:
-                    trace.close()
-                if session.state is not progress.state:
-                    going = True
-                    break
+    with contextlib.ExitStack() as trace:
+        if count and first == 0:
+            trace.enter_context(profiled(run.path / "profile"))
+        for done, chunk in enumerate(chunks, 1):
+            yield chunk
+            if count and done == first:
+                trace.enter_context(profiled(run.path / "profile"))
+            elif done == first + count:
+                trace.close()
 
 
 def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:

@@ -10,6 +10,7 @@ pins.jsonl     steps that other runs began from
 status.json    running | done | stopped | failed, and the best step
 scores.json    test scores beside the baselines
 checkpoints/   one Orbax checkpoint a step
+members/       of a run of several seeds: a run folder like this one for each
 """
 
 import errno

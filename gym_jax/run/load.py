@@ -27,6 +27,7 @@ from gym_jax.run.assemble import (
     windows_of,
 )
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.group import Members, best_member, is_group, sound_members
 from gym_jax.train.average import Weights, evaluation_params, evaluation_variables, weights_of
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.step import init_state
@@ -62,17 +63,29 @@ class Trained(NamedTuple):
     prepared: Prepared
     model: Any
     variables: Any
-    """Those that judge and forecast: averaged ones where training kept such."""
+    """Those that judge and forecast: averaged ones where training kept such. Of a group, those of each seed."""
     weights: Weights
     """Which these are."""
-    step: int
+    step: int | None
+    """None of a group, whose members stand at steps of their own."""
+    seeds: tuple[int, ...] = ()
+    """Of the members that answer together; none of a single model."""
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The variables of every model that answers."""
+        return self.variables if self.seeds else (self.variables,)
 
 
-def load_run(run: RunFolder, data: str | Path | None = None, *, step: int | None = None) -> Trained:
+def load_run(
+    run: RunFolder, data: str | Path | None = None, *, step: int | None = None, members: Members = "mean"
+) -> Trained:
     """Return a run's best model (or that of a saved `step`) and its data, or other `data` of the same columns and step.
 
     Series that the run knows keep its scaler; unknown ones are scaled by their own rows of the train share.
+    Of a group all members that have not diverged answer together, or the `best` alone; to others `members` is nothing.
     """
+    run = best_member(run) if members == "best" and is_group(run) else run
     config = read_config(run)
     facts = run.read_json("data.json")
     config = config.model_copy(update={"data": _same_columns(config, facts, data)})
@@ -82,9 +95,17 @@ def load_run(run: RunFolder, data: str | Path | None = None, *, step: int | None
         panel = panel.select([i for i, name in enumerate(panel.series) if name in kept])
     prepared = prepare(config, panel, Fitted.from_json(facts), facts["series"])
     model = build_model(config, shape_of(prepared))
-    step = best_step(run) if step is None else step
     windows = windows_of(config, prepared.of_first_series(), np.zeros(1, np.int64), np.zeros(1, np.int64))
-    state = read_state(run, step, config, model, reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs)
+    inputs = reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs
+    if is_group(run):
+        sound = sound_members(run)
+        states = [
+            read_state(one, best_step(one) if step is None else step, config, model, inputs) for one in sound.values()
+        ]
+        variables = tuple(map(evaluation_variables, states))
+        return Trained(config, prepared, model, variables, weights_of(states[0]), step, tuple(sound))
+    step = best_step(run) if step is None else step
+    state = read_state(run, step, config, model, inputs)
     return Trained(config, prepared, model, evaluation_variables(state), weights_of(state), step)
 
 

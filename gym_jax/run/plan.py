@@ -1,7 +1,7 @@
 """A run before it begins: everything read, judged and decided, nothing written."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,7 +26,10 @@ from gym_jax.run.assemble import (
     shape_of,
     step_settings,
 )
+from gym_jax.run.packing import packs_of
+from gym_jax.run.placement import layouts_of
 from gym_jax.train.flops import count_flops
+from gym_jax.train.many import Pack
 from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
 from gym_jax.train.step import init_state, make_train_step
 from gym_jax.types import TrainState
@@ -45,14 +48,24 @@ class Plan(NamedTuple):
     train: Windows
     val: Windows
     layout: Layout
+    lanes: tuple[Layout, ...] | tuple[Pack, ...]
+    """Layouts, or packs of a group, that are yet to be compared before training; none when it is settled."""
     steps: int
     """Optimiser steps of an epoch."""
     chunk: int
+    pack: Pack | None = None
+    """How several seeds share the devices; `layout` is then where a single one of them stands."""
+
+    @property
+    def place(self) -> Layout | Pack:
+        """Where it is trained."""
+        return self.pack or self.layout
 
 
 def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
-    request_cpu_devices(config.train.placement, (choices or {}).get("devices", config.train.devices))
+    choices = choices or {}
+    request_cpu_devices(config.train.placement, config.train.devices)
     prepared = prepare(config, load_panel(config))
     model = build_model(config, shape_of(prepared))
     windows = cut(config, prepared, "train")
@@ -63,11 +76,20 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
                 hint="look at the gaps, or at the split; a run is scored at its end",
                 code="data.no_windows",
             )
-    layout = make_layout(config.train.placement, (choices or {}).get("devices", config.train.devices))
     steps = -(-len(windows) // config.train.batch_size)
     with parts_shown(config):
-        chunk = (choices or {}).get("chunk") or config.train.chunk or _chunk(config, model, windows, steps)
-    return Plan(config, prepared, model, windows, cut(config, prepared, "val"), layout, steps, chunk)
+        flops = _flops(config, model, windows, steps)
+    val, seeds, pack = cut(config, prepared, "val"), config.train.seeds, None
+    longest = int(np.clip(CHUNK_FLOPS / max(flops * seeds, 1), 2, LONGEST_CHUNK))
+    chunk = choices.get("chunk") or config.train.chunk or longest
+    whole = flops * steps * config.train.epochs
+    lanes: tuple[Layout, ...] | tuple[Pack, ...]
+    if seeds == 1:
+        layout, lanes = layouts_of(config.train, flops, whole, choices)
+    else:
+        pack, lanes = packs_of(config.train, whole * seeds, choices)
+        layout = pack.layout if pack.packing == "loop" else make_layout("one")
+    return Plan(config, prepared, model, windows, val, layout, lanes, steps, chunk, pack)
 
 
 @contextmanager
@@ -82,11 +104,21 @@ def parts_shown(config: Config) -> Iterator[None]:
 
 def fresh_state(plan: Plan) -> TrainState:
     """Return the state before the first step, on the plan's devices."""
+    return fresh_states(plan)(plan.config.train.seed)
+
+
+def fresh_states(plan: Plan) -> Callable[[int], TrainState]:
+    """Return a function of a seed that gives the state before the first step; it compiles once for all seeds."""
     config = plan.config
     tx, _ = build_optimiser(config, plan.steps)
-    inputs = reading(plan.model, plan.train).take(jnp.zeros(1, jnp.int32)).inputs
-    key = jax.random.key(config.train.seed)
-    return plan.layout.replicate(init_state(plan.model, tx, key, inputs, ema=config.train.ema))
+    shapes = jax.eval_shape(reading(plan.model, plan.train).take, jax.ShapeDtypeStruct((1,), jnp.int32)).inputs
+
+    @jax.jit  # operation by operation it would be some eighty small programs
+    def begin(key: Any) -> TrainState:
+        inputs = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
+        return init_state(plan.model, tx, key, inputs, ema=config.train.ema)
+
+    return lambda seed: plan.layout.replicate(begin(jax.random.key(seed)))
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -95,6 +127,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     shapes = jax.eval_shape(lambda: fresh_state(plan))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     weights = jax.tree.leaves((shapes.params, shapes.opt_state, shapes.ema))
+    where = plan.layout if plan.pack is None else plan.pack.layout
     return {
         "data": config.data.path or "generated CPU-allocation panel (no --data given)",
         "series": len(panel.series),
@@ -108,23 +141,32 @@ def describe(plan: Plan) -> dict[str, Any]:
         "parameters": int(parameters),
         "steps_per_epoch": plan.steps,
         "epochs": config.train.epochs,
-        "placement": config.train.placement,
-        "devices": len(plan.layout.devices),
+        "placement": config.train.placement if plan.lanes else where.placement,
+        "devices": len(where.devices),
+        **_packing(plan),
         "data_bytes": int(sum(leaf.nbytes for leaf in jax.tree.leaves(plan.train))),
-        "state_bytes": int(sum(leaf.size * leaf.dtype.itemsize for leaf in weights)),
+        "state_bytes": int(sum(leaf.size * leaf.dtype.itemsize for leaf in weights)) * config.train.seeds,
     }
 
 
-def _chunk(config: Config, model: Any, windows: Windows, steps: int) -> int:
-    """Return the steps of one compiled call, out of the operations of one: the same on every machine."""
+def _packing(plan: Plan) -> dict[str, Any]:
+    """Return how many seeds are trained together, and how they share the devices; nothing of a single one."""
+    if plan.pack is None:
+        return {}
+    train = plan.config.train
+    packing = "auto" if plan.lanes else plan.pack.packing
+    return {"seeds": train.seeds, "first_seed": train.seed, "packing": packing}
+
+
+def _flops(config: Config, model: Any, windows: Windows, steps: int) -> int:
+    """Return the operations of one step; 0 of a model that is solved and not trained."""
     if MODELS[config.model.kind].solve is not None:
-        return 1
+        return 0
     tx, _ = build_optimiser(config, steps)
     batch = jax.eval_shape(windows.take, jax.ShapeDtypeStruct((config.train.batch_size,), jnp.int32))
     begin = functools.partial(init_state, model, tx, ema=config.train.ema)
     state = jax.eval_shape(begin, jax.random.key(0), batch.inputs)
-    flops = count_flops(make_train_step(model, build_loss(config), tx, **step_settings(config)), state, batch)
-    return int(np.clip(CHUNK_FLOPS / max(flops, 1), 2, LONGEST_CHUNK))
+    return count_flops(make_train_step(model, build_loss(config), tx, **step_settings(config)), state, batch)
 
 
 def columns(plan: Plan) -> dict[str, Any]:

@@ -9,22 +9,32 @@ from gym_jax.data.features import extend
 from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import make_channels
 from gym_jax.errors import DataError
-from gym_jax.evaluate.score import forecaster, forecasts
+from gym_jax.evaluate.score import forecasters, forecasts
 from gym_jax.run.assemble import build_columns, reading, windows_of
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.group import Members, is_group
 from gym_jax.run.load import load_run
 from gym_jax.run.runs import open_run
 
+SPREAD = "_spread"
+"""Ending of the column that says how far the members of a group lie apart."""
 
-def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) -> pd.DataFrame:
+
+def predict_run(
+    run: str | Path | RunFolder, *, data: str | Path | None = None, members: Members = "mean"
+) -> pd.DataFrame:
     """Return a frame of id, time, step (1 is the first after the data) and one column per target, in the data's units.
 
     `step` is called `horizon_step` when the data have a column of that name. A model of quantiles or of a distribution
     has a column for each level too, such as `cpu_q0.9`. The run's own data are read again, or `data`. A series whose
     last `context` rows are all missing gets NaN. `frame.attrs` holds the run's step and which `weights` forecast.
+
+    A run of several seeds answers with the mean of its members, and a column such as `cpu_spread` holds the standard
+    deviation of their point forecasts; `members="best"` asks the one with the lowest validation loss alone.
+    `frame.attrs["seeds"]` are those of the members asked.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
-    trained = load_run(folder, data)
+    trained = load_run(folder, data, members=members)
     task, prepared = trained.config.task, trained.prepared
     starts = _starts(prepared.panel)
     panel = extend(prepared.panel, task.horizon)
@@ -35,16 +45,14 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
     windows = windows_of(trained.config, prepared._replace(panel=panel, channels=channels), starts, series)
     windows = reading(trained.model, windows)
     endings, view = build_columns(trained.config)
-    parts = [
-        values
-        for _, values in forecasts(
-            forecaster(trained.model, trained.variables, view),
-            windows,
-            prepared.scaler,
-            batch_size=min(trained.config.evaluate.batch_size, len(series)),
-        )
+    size = min(trained.config.evaluate.batch_size, len(series))
+    answers = [
+        np.concatenate([part for _, part in forecasts(forecast, windows, prepared.scaler, batch_size=size)])
+        for forecast in forecasters(trained.model, trained.members, view)
     ]
-    values = np.concatenate(parts)
+    values = np.mean(answers, axis=0)
+    if trained.seeds:
+        endings, values = (*endings, SPREAD), np.concatenate([values, _spread(answers)], axis=-1)
     seen = panel.seen()
     known = seen[starts] > seen[np.maximum(starts - windows.context, panel.offsets[:-1])]
     values[~known] = np.nan
@@ -64,7 +72,15 @@ def predict_run(run: str | Path | RunFolder, *, data: str | Path | None = None) 
         for output, ending in enumerate(endings):
             frame[f"{panel.channels[channel]}{ending}"] = values[..., channel, output].reshape(-1)
     frame.attrs |= {"step": trained.step, "weights": trained.weights}
+    if is_group(folder):
+        frame.attrs["seeds"] = list(trained.seeds or (trained.config.train.seed,))
     return frame
+
+
+def _spread(answers: list[np.ndarray]) -> np.ndarray:
+    """Return the standard deviation of the point forecasts of several models; NaN of one."""
+    points = np.stack(answers)[..., :1]
+    return points.std(axis=0, ddof=1) if len(answers) > 1 else np.full(points.shape[1:], np.nan)
 
 
 def _starts(panel: Panel) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gym_jax.errors import CheckpointError, ConfigError
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.group import group_of
 from gym_jax.run.ranking import Entry, rank, read_entry
 from gym_jax.run.runs import is_made_here, list_runs, size_of
 
@@ -83,7 +84,8 @@ def _starts(entries: list[Entry]) -> dict[Path, str]:
             config = entry.run.read_config()
             for path in (config["run"].get("parent"), config["train"].get("init_from")):
                 if path is not None:
-                    out[Path(path).resolve()] = f"the start of {entry.name}"
+                    start = RunFolder(Path(path).resolve())
+                    out[(group_of(start) or start).path] = f"the start of {entry.name}"
     return out
 
 

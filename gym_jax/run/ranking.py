@@ -67,7 +67,7 @@ def read_entry(run: RunFolder) -> Entry:
             config["model"]["kind"],
             status.get("epochs"),
             status.get("steps"),
-            status.get("best", {}).get("val_loss"),
+            _val_loss(status.get("best", {})),
             targets,
             _facts(run, config, scores) if targets else {},
         )
@@ -114,6 +114,11 @@ def differences(groups: Sequence[Group]) -> list[str]:
     """Return the names of the facts in which groups differ."""
     names = dict.fromkeys(name for group in groups for name in group.facts)
     return [name for name in names if len({json.dumps(group.facts.get(name), sort_keys=True) for group in groups}) > 1]
+
+
+def _val_loss(best: Mapping[str, Any]) -> float | None:
+    """Return the lowest validation loss of a run; of several seeds the mean: the least of many is always lower."""
+    return best.get("mean_val_loss", best.get("val_loss"))
 
 
 def _check(word: str, known: set[str], what: str = "metric") -> None:

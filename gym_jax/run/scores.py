@@ -1,13 +1,15 @@
-"""Scores of a trained model beside the baselines, for one part of the split."""
+"""Scores of a trained model, or of a group of seeds, beside the baselines, for one part of the split."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from gym_jax.config.schema import Config
 from gym_jax.data.order import sequential
 from gym_jax.data.split import Part
 from gym_jax.data.windows import Windows
 from gym_jax.errors import DataError
-from gym_jax.evaluate.score import forecaster, report, score, verdict
+from gym_jax.evaluate.score import forecasters, report, score_members, verdict
+from gym_jax.evaluate.spread import spread_of
 from gym_jax.metrics import naive_errors
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import Prepared, build_point, cut, model_of, reading, shape_of
@@ -15,9 +17,25 @@ from gym_jax.run.assemble import Prepared, build_point, cut, model_of, reading, 
 SOLVE_BATCH = 8192
 
 
+class GroupScores(NamedTuple):
+    """The scores of a group, and of each of its members by seed."""
+
+    group: dict[str, Any]
+    members: dict[int, dict[str, Any]]
+
+
 def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, part: Part = "test") -> dict[str, Any]:
     """Return the errors of the model and of every baseline on one part, with a sentence that compares them."""
-    panel, split = prepared.panel, prepared.split
+    return score_group(config, prepared, model, {config.train.seed: variables}, part).members[config.train.seed]
+
+
+def score_group(
+    config: Config, prepared: Prepared, model: Any, members: Mapping[int, Any], part: Part = "test"
+) -> GroupScores:
+    """Return the same of the mean of several forecasts, with the spread of their errors, and of each by itself.
+
+    `members` are the variables of one model by seed. The forecasts are made once, and so are the baselines.
+    """
     windows = cut(config, prepared, part)
     if not len(windows):
         raise DataError(
@@ -26,6 +44,7 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
             attempt="gymjax train ... data.split.train=0.7 data.split.val=0.1",
             code="data.no_windows",
         )
+    panel, split = prepared.panel, prepared.split
     naive = naive_errors(
         panel.values[:, : panel.targets],
         panel.mask[:, : panel.targets],
@@ -34,11 +53,12 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
         prepared.season,
     )
 
-    def errors(module: Any, weights: Any, point: Any = None) -> dict[str, Any]:
-        forecast, seen, size = forecaster(module, weights, point), reading(module, windows), config.evaluate.batch_size
-        return report(score(forecast, seen, panel, prepared.scaler, naive, batch_size=size), panel, naive)
+    def errors(module: Any, weights: list[Any], point: Any = None) -> list[dict[str, Any]]:
+        forecast, seen, size = forecasters(module, weights, point), reading(module, windows), config.evaluate.batch_size
+        totals = score_members(forecast, seen, panel, prepared.scaler, naive, batch_size=size)
+        return [report(own, panel, naive) for own in totals]
 
-    own = errors(model, variables, build_point(config))
+    reports = errors(model, list(members.values()), build_point(config))
     train = cut(config, prepared, "train")
     others: dict[str, Any] = {}
     notes = []
@@ -46,18 +66,25 @@ def score_run(config: Config, prepared: Prepared, model: Any, variables: Any, pa
         if kind != config.model.kind:
             module = model_of(kind, config, shape_of(prepared))
             try:
-                others[kind] = errors(module, {"params": solve(kind, module, train)})
+                others[kind] = errors(module, [{"params": solve(kind, module, train)}])[0]
             except DataError as error:
                 notes.append(f"baseline `{kind}` is left out: {error.message}")
-    return {
-        "part": part,
-        "windows": len(windows),
-        "season": prepared.season,
-        "model": {"kind": config.model.kind, "targets": own},
-        "baselines": others,
-        "notes": notes,
-        "verdict": verdict(config.model.kind, own, others),
-    }
+
+    def scores(own: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return {
+            "part": part,
+            "windows": len(windows),
+            "season": prepared.season,
+            "model": {"kind": config.model.kind, "targets": own},
+            **(more or {}),
+            "baselines": others,
+            "notes": list(notes),
+            "verdict": verdict(config.model.kind, own, others),
+        }
+
+    alone = reports[: len(members)]
+    spread = {"members": {"seeds": list(members), "targets": spread_of(alone)}}
+    return GroupScores(scores(reports[-1], spread), dict(zip(members, map(scores, alone), strict=True)))
 
 
 def solve(kind: str, module: Any, train: Windows) -> Any:

@@ -36,11 +36,11 @@ class Session:
     """Total and count of each metric over the epoch so far."""
     best: tuple[TrainState, dict[str, Any]] | None = None
     """The best state and its metadata, on the host, until it is on the disk."""
+    step: int = 0
+    """Optimiser steps so far; the state may be gone by the time they are read off it."""
 
-    @property
-    def step(self) -> int:
-        """Optimiser steps so far."""
-        return int(self.state.step)
+    def __post_init__(self) -> None:
+        self.step = int(self.state.step)
 
     def advance(self, progress: Progress) -> None:
         """Take in a chunk. Raises Diverged when a loss or a gradient is not finite; nothing of it is ever saved."""
@@ -48,9 +48,12 @@ class Session:
             values = progress.metrics[name].total.tolist()
             bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
             if bad is not None:
-                step = int(progress.state.step) - len(values) + bad + 1
+                step = self.step + bad + 1
                 raise self._diverged(f"the {word} is not finite at step {step} (epoch {self.position.epoch + 1})")
-        self.state, self.position = progress.state, progress.position
+        self.position = progress.position
+        self.step += len(progress.metrics["loss"].total)
+        if progress.state is not None:
+            self.state = progress.state
         for name, mean in progress.metrics.items():
             old = self.sums.get(name, [0.0, 0.0])
             self.sums[name] = [old[0] + math.fsum(mean.total.tolist()), old[1] + math.fsum(mean.count.tolist())]
@@ -85,6 +88,11 @@ class Session:
         """The step whose weights the run ends with."""
         return self.stopping.best_step or self.step
 
+    def take_best(self) -> None:
+        """Take up the step whose weights the run ends with; it has been saved."""
+        if self.best_step != self.step:
+            self.state = restore_checkpoint(self.folder.checkpoints / str(self.best_step), self.state)
+
     def metadata(self) -> dict[str, Any]:
         """Return what a checkpoint carries beside its arrays."""
         return {
@@ -100,11 +108,19 @@ class Session:
 
         Raises Diverged instead when a parameter is not finite.
         """
-        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(self.state.params)):
+        self.write()
+        self.drop()
+
+    def write(self) -> None:
+        """Write the best step, then this one. Raises Diverged instead when a parameter is not finite."""
+        if not _finite(self.state.params):
             raise self._diverged(f"a parameter is not finite at step {self.step}")
         self._save_best()
         save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
         self.folder.status(epochs=self.position.epoch, steps=self.step, saved=self.step)
+
+    def drop(self) -> None:
+        """Drop the steps that are neither best nor among the newest, nor pinned."""
         newest = [step for step in saved_steps(self.folder.checkpoints) if step <= self.step][-KEEP_LAST:]
         retain(self.folder.checkpoints, {*newest, self.best_step, *self.folder.pinned()})
 
@@ -128,8 +144,8 @@ class Session:
             attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
         )
 
-    def restore(self) -> bool:
-        """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it.
+    def restore(self, limit: int | None = None) -> bool:
+        """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it; `limit` is its last step.
 
         Raises CheckpointError when the run was saved before but no checkpoint of it is left.
         """
@@ -140,6 +156,7 @@ class Session:
                 hint="its checkpoints were moved or damaged; a run never starts again at zero by itself",
                 attempt=f"ls {self.folder.checkpoints}",
             )
+        steps = [step for step in steps if limit is None or step <= limit]
         if steps:
             path = self.folder.checkpoints / str(steps[-1])
             metadata = read_metadata(path)
@@ -150,9 +167,9 @@ class Session:
                     attempt="pip install --upgrade gym-jax",
                 )
             self.state = restore_checkpoint(path, self.state)
+            self.step = steps[-1]
             self.position = Position(*metadata["position"])
-            best, *rest = metadata["stopping"]
-            self.stopping = EarlyStop(math.inf if best is None else best, *rest)
+            self.stopping = read_stopping(metadata)
             self.plateau = read_plateau(metadata)
             self.sums = metadata["sums"]
         lines = self.folder.read_lines("metrics.jsonl")
@@ -161,10 +178,21 @@ class Session:
         return bool(steps)
 
 
+def read_stopping(metadata: Mapping[str, Any]) -> EarlyStop:
+    """Return what a checkpoint knows of the best step so far."""
+    best, *rest = metadata["stopping"]
+    return EarlyStop(math.inf if best is None else best, *rest)
+
+
 def read_plateau(metadata: Mapping[str, Any]) -> Plateau:
     """Return what a checkpoint knows of the learning rate; those of schema version 1 know nothing."""
     best, *rest = metadata.get("plateau", (None,))
     return Plateau(math.inf if best is None else best, *rest)
+
+
+@jax.jit
+def _finite(params: Any) -> Any:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)] or [jnp.array(True)]).all()
 
 
 def _number(value: float) -> float | None:

@@ -11,6 +11,7 @@ from gym_jax.models.side import with_rows_of
 from gym_jax.optim import HOST_SCHEDULES, Plateau, warm_start, with_scale
 from gym_jax.run.assemble import build_optimiser, fingerprint, same_data
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.group import MEMBERS, is_group, members_of
 from gym_jax.run.load import best_step, load_weights, read_config
 from gym_jax.run.plan import Plan, fresh_state, parts_shown
 from gym_jax.run.runs import open_run
@@ -41,10 +42,13 @@ class Start(NamedTuple):
     """The parent's lines of metrics.jsonl up to there."""
 
 
-def find_start(plan: Plan) -> Start:
-    """Return where the plan's run begins. Raises ConfigError or CheckpointError when another run does not fit."""
+def find_start(plan: Plan, state: TrainState | None = None) -> Start:
+    """Return where the plan's run begins; `state` is its fresh one, if there is one already.
+
+    Raises ConfigError or CheckpointError when another run does not fit.
+    """
     with parts_shown(plan.config):
-        return _start(plan, fresh_state(plan))
+        return _start(plan, fresh_state(plan) if state is None else state)
 
 
 def _start(plan: Plan, state: TrainState) -> Start:
@@ -72,6 +76,16 @@ def settle(config: Config) -> Config:
         step = best_step(_open(config.train.init_from, "train.init_from"))
         update["train"] = config.train.model_copy(update={"init_step": step})
     return config.model_copy(update=update)
+
+
+def unnamed(config: Config) -> Config:
+    """Return the settings without the name of one run: what another run can repeat."""
+    return config.model_copy(update={"run": config.run.model_copy(update={"name": None})})
+
+
+def keep_settings(run: RunFolder, config: Config) -> None:
+    """Write a run's config.yaml, which alone repeats it."""
+    run.write_config(unnamed(config).document(), "gymjax train --config THIS-FILE repeats the run")
 
 
 def pin_starts(config: Config, run: RunFolder) -> None:
@@ -102,6 +116,8 @@ def refuse_changes(was: Config, now: Config, run: RunFolder) -> None:
         reasons.append(f"`train.epochs={now.train.epochs}` is less than the {trained} that {run.path} has trained")
     if _sooner(now.train.patience, was.train.patience) and (now.train.patience or 0) < trained:
         reasons.append(f"`train.patience={now.train.patience}` might have stopped {run.path} sooner")
+    if now.train.seeds > 1 and now.train.patience != was.train.patience:
+        reasons.append(f"`train.patience` has said when each member of {run.path} stops")
     if reasons:
         longer = f" train.epochs={trained + 10}" if now.train.epochs <= trained else ""
         raise gathered(
@@ -185,6 +201,13 @@ def _as_parent(config: Config, was: Config, parent: RunFolder) -> Config:
 
 def _open(path: str, key: str) -> RunFolder:
     try:
-        return open_run(path)
+        run = open_run(path)
     except GymJaxError as error:
         raise CheckpointError(f"`{key}={path}` is no run", hint=error.hint, attempt="gymjax runs list") from error
+    if is_group(run):
+        raise CheckpointError(
+            f"`{key}={path}` is a group of {len(members_of(run))} models",
+            hint="a run begins from one model: name a member by its folder",
+            attempt=f"gymjax train ... {key}={run.path}/{MEMBERS}/{min(members_of(run), default=0)}",
+        )
+    return run

@@ -4,15 +4,16 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from gym_jax.config.document import differences
 from gym_jax.config.schema import Config
-from gym_jax.errors import CheckpointError, GymJaxError, Interrupted
+from gym_jax.errors import CheckpointError, GymJaxError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_data
+from gym_jax.run.ending import Result, finish, leave, watched
 from gym_jax.run.environment import environment
 from gym_jax.run.fit import Event, fit
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
@@ -21,22 +22,19 @@ from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.runs import create_run, free_path, list_runs
 from gym_jax.run.scores import score_run, solve
 from gym_jax.run.session import Session
-from gym_jax.run.start import LENGTH, Start, find_start, pin_starts, refuse_changes, settle
-from gym_jax.train.average import evaluation_variables, weights_of, with_params
-from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
-
-HEADING = "gymjax train --config THIS-FILE repeats the run"
-
-
-class Result(NamedTuple):
-    """How a run ended. `status` is `done`, `complete` (it was done before) or `stopped`."""
-
-    folder: Path
-    status: str
-    epochs: int
-    steps: int
-    best: dict[str, Any]
-    scores: dict[str, Any]
+from gym_jax.run.start import (
+    LENGTH,
+    Start,
+    find_start,
+    keep_settings,
+    pin_starts,
+    refuse_changes,
+    settle,
+    unnamed,
+)
+from gym_jax.run.train_group import train_group
+from gym_jax.train.average import evaluation_variables, with_params
+from gym_jax.train.checkpoint import saved_steps
 
 
 def train_run(
@@ -60,10 +58,12 @@ def train_run(
     with run.lock():
         run.write_json("env.json", {"began": now(), **environment()})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
-        run.write_json("choices.json", {"devices": len(plan.layout.devices), "chunk": plan.chunk})
+        run.write_json("choices.json", {"chunk": plan.chunk, **({} if plan.lanes else plan.place.names)})
         # last, because a folder with a config.yaml is a run
-        run.write_config(unnamed(config).document(), HEADING)
+        keep_settings(run, config)
         pin_starts(config, run)
+        if config.train.seeds > 1:
+            return train_group(plan, run, watch, stop, deadline)
         return _train(plan, run, start, watch, stop, deadline)
 
 
@@ -97,8 +97,10 @@ def resume_run(
             run.write_json("choices.json", {**run.read_json("choices.json"), LENGTH: length.steps})
             plan = plan._replace(config=config.model_copy(update={"schedule": length}))
         if unnamed(plan.config) != unnamed(was):
-            run.write_config(unnamed(plan.config).document(), HEADING)
+            keep_settings(run, plan.config)
             run.log("changed", settings=list(differences(was, plan.config)))
+        if config.train.seeds > 1:
+            return train_group(plan, run, watch, stop, deadline)
         start = Start(fresh_state(plan)) if saved_steps(run.checkpoints) else find_start(plan)
         return _train(plan, run, start, watch, stop, deadline)
 
@@ -133,17 +135,16 @@ def find_resumable(config: Config, folder: str | Path | None = None) -> RunFolde
 
 
 def _same_settings(was: Config, now: Config) -> bool:
-    """Return whether a run was begun with these settings; steps of other runs that it settled on are its own."""
+    """Return whether a run was begun with these settings; what it settled on by itself is its own."""
     if now.run.parent_step is None:
         was = was.model_copy(update={"run": was.run.model_copy(update={"parent_step": None})})
-    if now.train.init_step is None:
-        was = was.model_copy(update={"train": was.train.model_copy(update={"init_step": None})})
+    left_open: dict[str, Any] = {} if now.train.init_step is not None else {"init_step": None}
+    if now.train.placement == "auto":
+        left_open |= {"placement": "auto", "devices": now.train.devices}
+    if now.train.compile == "auto":
+        left_open |= {"compile": "auto"}
+    was = was.model_copy(update={"train": was.train.model_copy(update=left_open)})
     return was.document() == now.document()
-
-
-def unnamed(config: Config) -> Config:
-    """Return the settings without the name of one run: what another run can repeat."""
-    return config.model_copy(update={"run": config.run.model_copy(update={"name": None})})
 
 
 def _train(
@@ -165,7 +166,7 @@ def _train(
         session.save()  # the other run may be gone when this one is taken up again
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
     run.log("resumed" if resumed else "started", step=session.step, epoch=session.position.epoch)
-    try:
+    with watched(run):
         tell(Event("start", {"folder": str(run.path), "resumed": resumed, "step": session.step, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:
             if not resumed:
@@ -179,45 +180,15 @@ def _train(
         if stopped is None and stop:  # it may have come during the last chunk: scoring can wait for a resume
             stopped = stop()
         if stopped is not None:
-            return _leave(session, stopped)
-        if session.stopping.best_step and session.stopping.best_step != session.step:
-            session.state = restore_checkpoint(run.checkpoints / str(session.best_step), session.state)
+            return leave(run, session.position.epoch, session.step, stopped)
+        session.take_best()
         variables = jax.device_get(evaluation_variables(session.state))
         scores = score_run(config, plan.prepared, plan.model, variables)
-    except Interrupted:
-        raise
-    except BaseException as error:
-        code = error.exit_code if isinstance(error, GymJaxError) else 1
-        run.status(status="failed", exit_code=code, reason=str(error) or type(error).__name__)
-        run.log("failed", reason=str(error) or type(error).__name__)
-        raise
-    last = max(saved_steps(run.checkpoints))
-    weights = weights_of(session.state)
-    best: dict[str, Any] = {"step": session.best_step, "epoch": session.stopping.best_epoch or session.position.epoch}
-    if math.isfinite(session.stopping.best):
-        best["val_loss"] = session.stopping.best
-    run.write_json("scores.json", {"step": session.best_step, "weights": weights, **scores})
-    run.status(status="done", epochs=session.position.epoch, steps=last, best=best, weights=weights)
-    run.log("done", step=last)
+    best, last = finish(session, scores)
     early = MODELS[config.model.kind].solve is None and session.position.epoch < config.train.epochs
     ending = {"best": best, "stopped_early": early, "epoch": session.position.epoch, "epochs": config.train.epochs}
     tell(Event("scored", {**ending, "scores": scores}))
     return Result(run.path, "done", session.position.epoch, last, best, scores)
-
-
-def _leave(session: Session, code: int) -> Result:
-    """Close an interrupted run that has just been saved. Raises Interrupted unless its time was simply up."""
-    run = session.folder
-    run.status(status="stopped", epochs=session.position.epoch, steps=session.step, exit_code=code)
-    run.log("stopped", step=session.step, exit_code=code)
-    if code:
-        raise Interrupted(
-            f"stopped by {'Ctrl-C' if code == 130 else 'SIGTERM'} and saved at step {session.step}",
-            exit_code=code,
-            hint=f"the run is in {run.path}",
-            attempt=f"gymjax train --resume {run.path}",
-        )
-    return Result(run.path, "stopped", session.position.epoch, session.step, {}, {})
 
 
 def _deadline(seconds: float | None) -> float:

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.interpreters.partial_eval import dce_jaxpr
 
 
 def count_flops(function: Callable[..., Any], *args: Any) -> int:
     """Return the operations (a multiply-add is two) of one call; `args` may be shapes. A `while` counts once."""
-    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+    jaxpr = jax.make_jaxpr(function)(*args).jaxpr
+    used, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))  # a gradient that nobody asks for is not computed
+    return _count(used)
 
 
 def _count(jaxpr: Any) -> int:

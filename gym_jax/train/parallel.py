@@ -9,7 +9,7 @@
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError
-from gym_jax.train.compile import Compile, jit
-from gym_jax.types import EvalStep, Examples, Metrics, Model, Placement, Step, TrainState
+from gym_jax.train.compile import jit
+from gym_jax.types import Compile, EvalStep, Examples, Metrics, Model, Placement, Step, TrainState
 
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 AXIS = "data"
@@ -40,6 +40,11 @@ class Layout(NamedTuple):
     compile: Compile = "safe"
 
     @property
+    def names(self) -> dict[str, Any]:
+        """The layout in words, as a run keeps it."""
+        return {"placement": self.placement, "devices": len(self.devices), "compile": self.compile}
+
+    @property
     def mesh(self) -> Mesh:
         """The devices in a row; Auto axes, so that gathers inside jit need no sharding of their own."""
         return Mesh(np.array(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
@@ -49,6 +54,10 @@ class Layout(NamedTuple):
         if self.placement == "one":
             return jax.device_put(tree, self.devices[0])
         return jax.device_put(tree, NamedSharding(self.mesh, P()))
+
+    def place(self, state: Any) -> Any:
+        """Return a state where it is trained; a pack of several has a way of its own."""
+        return self.replicate(state)
 
     def pad(self, order: Order) -> Order:
         """Return the order with batches padded by -1 to a multiple of the number of devices."""
@@ -60,12 +69,12 @@ def cpu_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def request_cpu_devices(placement: Placement, count: int | None = None) -> None:
-    """Ask JAX for that many CPU devices, before any is opened; `cores` asks for one per core.
+def request_cpu_devices(placement: Placement | Literal["auto"], count: int | None = None) -> None:
+    """Ask JAX for that many CPU devices, before any is opened; `cores` and `auto` ask for one per core.
 
     Does nothing once devices are open: `make_layout` then says what is missing.
     """
-    wanted = count or (cpu_cores() if placement == "cores" else None)
+    wanted = count or (cpu_cores() if placement in ("cores", "auto") else None)
     if wanted and placement != "one":
         try:
             jax.config.update("jax_num_cpu_devices", wanted)
@@ -73,10 +82,10 @@ def request_cpu_devices(placement: Placement, count: int | None = None) -> None:
             return
 
 
-def make_layout(placement: Placement, count: int | None = None) -> Layout:
+def make_layout(placement: Placement, count: int | None = None, compile: Compile = "safe") -> Layout:
     """Return the layout of `count` devices (None: all there are). Raises ConfigError when there are fewer."""
     if placement == "one":
-        return Layout(placement, (jax.devices()[0],))
+        return Layout(placement, (jax.devices()[0],), compile)
     found = jax.devices("cpu") if placement == "cores" else jax.devices()
     wanted = count or (cpu_cores() if placement == "cores" else len(found))
     if wanted > len(found):
@@ -86,7 +95,7 @@ def make_layout(placement: Placement, count: int | None = None) -> Layout:
             attempt=f"JAX_NUM_CPU_DEVICES={wanted} gymjax train ... train.placement={placement}",
             code="config.devices",
         )
-    return Layout(placement, tuple(found[:wanted]))
+    return Layout(placement, tuple(found[:wanted]), "fast" if placement == "pmap" else compile)
 
 
 def make_epoch(step_for: Callable[..., Step], layout: Layout) -> Epoch:

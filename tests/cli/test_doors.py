@@ -89,7 +89,7 @@ ERRORS = {
         "hint: did you mean `data.path=cpu.csv`?",
         "try: gymjax config show data",
     ),
-    ("train", "--devices", "2"): (
+    ("train", "--placement", "one", "--devices", "2"): (
         2,
         "error: train.devices=2 needs a placement: cores, shard or pmap",
         "hint: train.placement=one runs on one device",

@@ -1087,7 +1087,7 @@ BAD = {
     ),
     # combinations
     "devices without a placement": (
-        typed("--devices", "2"),
+        typed("--placement", "one", "--devices", "2"),
         "error: train.devices=2 needs a placement: cores, shard or pmap",
         "hint: train.placement=one runs on one device",
         "try: gymjax train ... train.placement=cores",
@@ -1117,7 +1117,7 @@ BAD = {
         "try: gymjax train ... train.freeze=[] train.init_from=null",
     ),
     "three combinations at once": (
-        typed("--devices", "2", "train.init_parts=[head]", "-m", "transformer", "model.width=30"),
+        typed("--placement", "one", "--devices", "2", "train.init_parts=[head]", "-m", "transformer", "model.width=30"),
         "error: train.devices=2 needs a placement: cores, shard or pmap; train.init_parts names parts of "
         "a run, but there is no train.init_from; model.heads=4 does not divide model.width=30",
         "hint: train.placement=one runs on one device; name the run; every head gets an equal share of the width",

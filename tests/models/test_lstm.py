@@ -10,6 +10,7 @@ from tolerances import FLOAT32, PEER
 from gym_jax.models import LSTM, LSTMCell, LSTMLayer
 from gym_jax.types import Inputs
 
+each_kernel = pytest.mark.parametrize("kernel", ["plain", "fast"])
 RECORDED = json.loads((Path(__file__).parents[1] / "reference" / "lstm.json").read_text())
 
 
@@ -37,9 +38,11 @@ def truth_layer(parameters, x, *, reverse=False):
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_model_is_the_recurrence_in_float64(layers, bidirectional):
+@each_kernel
+def test_the_model_is_the_recurrence_in_float64(layers, bidirectional, kernel):
     past = jnp.asarray(np.random.default_rng(0).normal(size=(3, 7, 2)), jnp.float32)
-    model = LSTM(horizon=4, targets=2, hidden=5, layers=layers, bidirectional=bidirectional, normalise="none")
+    ways = {"layers": layers, "bidirectional": bidirectional}
+    model = LSTM(horizon=4, targets=2, hidden=5, normalise="none", kernel=kernel, **ways)
     variables = model.init(jax.random.key(0), Inputs(past=past))
     params = variables["params"]
     assert len(params) == layers * (1 + bidirectional) + 1
@@ -85,18 +88,33 @@ def carried(weights, suffix):
     }
 
 
-def stack(params, x, *, layers, directions, hidden):
-    """The outputs of layers of LSTMLayer; `params` are by PyTorch's suffix."""
+def stack(params, x, *, layers, directions, hidden, kernel):
+    """The outputs of layers of LSTMLayer, which reads and answers time first; `params` are by PyTorch's suffix."""
+    x = jnp.swapaxes(x, 0, 1)
     for layer in range(layers):
-        outputs = [LSTMLayer(hidden).apply({"params": params[f"l{layer}"]}, x)]
-        if directions == 2:
-            outputs.append(LSTMLayer(hidden, reverse=True).apply({"params": params[f"l{layer}_reverse"]}, x))
-        x = jnp.concatenate(outputs, axis=-1)
-    return x
+        ways = {f"l{layer}": False, f"l{layer}_reverse": True}
+        read = [
+            LSTMLayer(hidden, reverse=back, kernel=kernel).apply({"params": params[suffix]}, x)
+            for suffix, back in list(ways.items())[:directions]
+        ]
+        x = jnp.concatenate(read, axis=-1)
+    return jnp.swapaxes(x, 0, 1)
 
 
+@each_kernel
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_last_state_alone_is_that_after_the_last_step_read(reverse, kernel):
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(6, 3, 2)), jnp.float32)
+    layer = LSTMLayer(5, reverse=reverse, kernel=kernel)
+    states, variables = layer.init_with_output(jax.random.key(0), x)
+    last = layer.clone(last=True).apply(variables, x)
+    assert (states.shape, last.shape) == ((6, 3, 5), (1, 3, 5))
+    close(last[0], states[0 if reverse else -1], FLOAT32)
+
+
+@each_kernel
 @pytest.mark.parametrize("case", RECORDED)
-def test_outputs_and_gradients_are_those_of_pytorch(case):
+def test_outputs_and_gradients_are_those_of_pytorch(case, kernel):
     """`tests/reference/make_lstm.py` wrote them."""
     document = RECORDED[case]
     layers, directions = document["settings"]["num_layers"], 1 + document["settings"]["bidirectional"]
@@ -107,7 +125,8 @@ def test_outputs_and_gradients_are_those_of_pytorch(case):
 
     @jax.jit
     def loss(params, past):
-        outputs = stack(params, past, layers=layers, directions=directions, hidden=document["settings"]["hidden"])
+        sizes = {"layers": layers, "directions": directions, "hidden": document["settings"]["hidden"]}
+        outputs = stack(params, past, kernel=kernel, **sizes)
         return (loss_weights * outputs**2).sum(), outputs
 
     (gradients, past_gradient), outputs = jax.grad(loss, argnums=(0, 1), has_aux=True)(params, past)

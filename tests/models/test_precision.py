@@ -1,21 +1,19 @@
-"""A model that computes in bfloat16 rounds its products and nothing else; one in float32 is what it was."""
+"""A model that computes in bfloat16 rounds its products and nothing else, by either kernel."""
 
 import functools
-import json
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
-from reference import make_programs
-from tolerances import BFLOAT16, FLOAT32, ROUNDED
+from tolerances import BFLOAT16
 
 from gym_jax.config.derive import schema_of
 from gym_jax.errors import ConfigError
 from gym_jax.losses import mse
 from gym_jax.models import LSTM, MODELS
-from gym_jax.models.precision import make_dense, make_product
 from gym_jax.optim import adamw
 from gym_jax.train.step import init_state, make_train_step
 from gym_jax.types import Batch, Inputs
@@ -30,6 +28,7 @@ TRAINED = [kind for kind in MODELS if MODELS[kind].solve is None]
 CASES = {**{kind: (kind, {}) for kind in TRAINED}, "separate": ("transformer", {"channels": "separate"})}
 """Every model that is trained by gradient, by its kind; the Transformer in both of its channel modes."""
 each_case = pytest.mark.parametrize("case", CASES)
+each_kernel = pytest.mark.parametrize("kernel", ["plain", "fast"])
 CASTS_AND_PRODUCTS = {"convert_element_type", "dot_general"}
 MOVES = {"broadcast_in_dim", "concatenate", "copy", "reshape", "slice", "squeeze", "transpose"}
 """Operations that change no value."""
@@ -83,24 +82,12 @@ def types(variables):
 
 
 @functools.cache
-def traced(case):
+def traced(case, kernel):
     """The operations of the forecast, and of value and gradient in training, of a model that computes in bfloat16."""
-    model, params, inputs = build(case, dtype="bfloat16"), variables_of(case)["params"], make_inputs()
+    model, params, inputs = build(case, dtype="bfloat16", kernel=kernel), variables_of(case)["params"], make_inputs()
     forecast = jax.make_jaxpr(model.apply)({"params": params}, inputs)
     gradient = jax.make_jaxpr(jax.value_and_grad(functools.partial(total, model)))(params, inputs)
     return list(operations(forecast.jaxpr)), list(operations(gradient.jaxpr))
-
-
-# Float32 is what it was
-
-
-@pytest.mark.parametrize("case", make_programs.CASES)
-def test_a_float32_model_traces_to_the_program_of_old(case):
-    """`tests/reference/make_programs.py` wrote them down, operation by operation, before models had a compute type."""
-    recorded = json.loads(make_programs.PATH.read_text())
-    if make_programs.VERSIONS not in recorded:
-        pytest.skip(f"no programs of old were recorded under {make_programs.VERSIONS}")
-    assert make_programs.programs(case) == recorded[make_programs.VERSIONS][case]
 
 
 # What is rounded, and what is not
@@ -111,11 +98,12 @@ def shapes(variables):
 
 
 @each_case
-def test_every_product_takes_bfloat16_in_both_directions_but_the_last_that_makes_the_forecast(case):
+@each_kernel
+def test_every_product_takes_bfloat16_in_both_directions_but_the_last_that_makes_the_forecast(case, kernel):
     """The exceptions: the head, and the last layer of the decoder, which is added to it."""
     params = variables_of(case)["params"]
     last = [layer["kernel"].shape for layer in (params["head"], params["decoder"]["out"])]
-    products = [[e for e in program if e.primitive.name == "dot_general"] for program in traced(case)]
+    products = [[e for e in program if e.primitive.name == "dot_general"] for program in traced(case, kernel)]
     exact = [[e for e in program if types(e.invars) == {"float32"}] for program in products]
     assert sorted(e.invars[1].aval.shape for e in exact[0]) == sorted(last)
     assert (len(products[0]) > len(exact[0]), len(exact[1])) == (True, 3 * len(last))
@@ -128,12 +116,15 @@ def test_every_product_takes_bfloat16_in_both_directions_but_the_last_that_makes
 
 
 @each_case
-def test_nothing_but_products_is_computed_in_bfloat16(case):
+@each_kernel
+def test_nothing_but_products_is_computed_in_bfloat16(case, kernel):
     """Sums, means, variances, exponentials and gates are float32, and nothing is rounded that no product takes."""
-    for program in traced(case):
+    for program in traced(case, kernel):
         rounded = [e for e in program if "bfloat16" in types([*e.invars, *e.outvars])]
         assert {e.primitive.name for e in rounded} <= CASTS_AND_PRODUCTS | MOVES | {"scan"}
-        computed = [e for e in program if e.primitive.name in ("reduce_sum", "exp", "tanh", "logistic", "add_any")]
+        computed = [
+            e for e in program if e.primitive.name in ("reduce_sum", "exp", "exp2", "tanh", "logistic", "add_any")
+        ]
         assert computed
         assert not any("bfloat16" in types(e.outvars) for e in computed)
         casts = [e for e in program if e.primitive.name == "convert_element_type"]
@@ -142,10 +133,21 @@ def test_nothing_but_products_is_computed_in_bfloat16(case):
         assert not any(e.invars[0] in down for e in casts)
 
 
-def test_what_a_loop_carries_is_float32():
-    """Hidden and cell state; backwards, sums of a kernel's gradients over time. Stacked values lead with the time."""
+def summed(product):
+    """How many terms each of its answers is a sum of."""
+    (axes, _), _ = product.params["dimension_numbers"]
+    return math.prod(product.invars[0].aval.shape[axis] for axis in axes)
+
+
+@each_kernel
+def test_what_a_loop_carries_is_float32(kernel):
+    """Hidden and cell state; stacked values lead with the time.
+
+    Backwards the plain kernel carries sums of its weights' gradients over time as well. The fast one sums them in one
+    product, which is the only one that all rows of all steps go into.
+    """
     found = []
-    for program in traced("lstm"):
+    for program in traced("lstm", kernel):
         loops = [e for e in program if e.primitive.name == "scan"]
         carried = [v for e in loops for v in e.outvars if v.aval.shape[:1] != (CONTEXT,)]
         assert types(carried) == {"float32"}
@@ -153,22 +155,32 @@ def test_what_a_loop_carries_is_float32():
     forward, both = found
     assert forward == {(BATCH, 32)}
     cell = variables_of("lstm")["params"]["layer_0"]["cell"]
-    assert both >= {leaf.shape for leaf in jax.tree.leaves(cell)}
+    if kernel == "plain":
+        assert both >= {leaf.shape for leaf in jax.tree.leaves(cell)}
+    else:
+        assert both == forward
+        sums = [e for e in program if e.primitive.name == "dot_general" and summed(e) == CONTEXT * BATCH]
+        together = sorted((sum(leaf.size for leaf in jax.tree.leaves(cell)) // 128, 128))
+        assert [sorted(e.outvars[0].aval.shape) for e in sums] == 2 * [together]
 
 
-def test_a_scanned_kernel_is_not_kept_for_every_step():
-    """Its rounded copy is the same at all of them."""
-    model, inputs = build("lstm", dtype="bfloat16"), make_inputs()
-    params = variables_of("lstm")["params"]
+@each_kernel
+def test_a_scanned_kernel_is_not_kept_for_every_step(kernel):
+    """Its rounded copy is the same at all of them. What is kept of the gates has as many rows as the batch."""
+    model, rows = build("lstm", dtype="bfloat16", kernel=kernel), 24
+    params, inputs = variables_of("lstm")["params"], jax.tree.map(lambda leaf: leaf[:rows], make_inputs())
     gradient = jax.make_jaxpr(jax.grad(functools.partial(total, model)))(params, inputs)
-    sizes = {variable.aval.shape for equation in gradient.jaxpr.eqns for variable in equation.outvars}
-    assert any(shape[:1] == (CONTEXT,) for shape in sizes)
-    assert not any(len(shape) == 3 and shape[0] == CONTEXT and shape[2] == 4 * 32 for shape in sizes if shape)
+    sizes = {variable.aval.shape for equation in operations(gradient.jaxpr) for variable in equation.outvars}
+    kept = {shape for shape in sizes if shape[:1] == (CONTEXT,)}
+    assert kept
+    widths = {shape[1] for shape in kept if len(shape) == 3 and shape[2] == 4 * 32}
+    assert widths == (set() if kernel == "plain" else {rows})
 
 
 @each_case
-def test_parameters_gradients_and_the_forecast_are_float32(case):
-    model, params, inputs = build(case, dtype="bfloat16"), variables_of(case)["params"], make_inputs()
+@each_kernel
+def test_parameters_gradients_and_the_forecast_are_float32(case, kernel):
+    model, params, inputs = build(case, dtype="bfloat16", kernel=kernel), variables_of(case)["params"], make_inputs()
     forecast, started = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
     assert forecast.dtype == jnp.float32
     assert jax.tree.map(jnp.shape, started["params"]) == jax.tree.map(jnp.shape, params)
@@ -181,10 +193,11 @@ def test_parameters_gradients_and_the_forecast_are_float32(case):
 
 @each_case
 @pytest.mark.parametrize("normalise", ["none", "last", "standard"])
-def test_the_forecast_is_near_that_of_float32(case, normalise):
+@each_kernel
+def test_the_forecast_is_near_that_of_float32(case, normalise, kernel):
     inputs, variables = make_inputs(), variables_of(case, normalise)
     expected, got = (
-        jax.jit(build(case, normalise=normalise, dtype=dtype).apply)(variables, inputs)
+        jax.jit(build(case, normalise=normalise, dtype=dtype, kernel=kernel).apply)(variables, inputs)
         for dtype in ("float32", "bfloat16")
     )
     assert (got != expected).any()
@@ -196,10 +209,12 @@ def norm(tree):
 
 
 @pytest.mark.parametrize("case", ["lstm", "transformer"])
-def test_the_gradient_of_a_member_of_a_vmap_is_near_that_of_float32(case):
+@each_kernel
+def test_the_gradient_of_a_member_of_a_vmap_is_near_that_of_float32(case, kernel):
     inputs, params = make_inputs(), variables_of(case)["params"]
     exact, near = (
-        jax.grad(functools.partial(total, build(case, dtype=dtype)), argnums=0) for dtype in ("float32", "bfloat16")
+        jax.grad(functools.partial(total, build(case, dtype=dtype, kernel=kernel)), argnums=0)
+        for dtype in ("float32", "bfloat16")
     )
     expected = jax.jit(exact)(params, inputs)
     two = jax.tree.map(lambda leaf: jnp.stack([leaf / 2, leaf]), params)
@@ -221,50 +236,13 @@ def test_a_window_far_from_zero_keeps_its_accuracy(case, normalise):
     np.testing.assert_allclose(answers["bfloat16"], answers["float32"], rtol=0, atol=BFLOAT16 * size)
 
 
-# The product itself
-
-
-def rounded(x):
-    return np.asarray(jnp.asarray(x).astype(jnp.bfloat16), np.float64)
-
-
-@pytest.mark.parametrize(
-    ("terms", "left", "right"), [("bi,ij->bj", (7, 40), (40, 6)), ("bqhd,bkhd->bhqk", (2, 3, 2, 9), (2, 4, 2, 9))]
-)
-def test_products_and_their_gradients_are_those_of_rounded_operands_in_float64(terms, left, right):
-    """Their answers are rounded as well: once, by half a unit of bfloat16's eight bits at most."""
-    generator = np.random.default_rng(2)
-    a, b = (jnp.asarray(generator.normal(size=shape), jnp.float32) for shape in (left, right))
-    answer, pull = jax.vjp(make_product(functools.partial(jnp.einsum, terms), "bfloat16"), a, b)
-    cotangent = jnp.asarray(generator.normal(size=answer.shape), jnp.float32)
-    (first, second), out = terms.split("->")[0].split(","), terms.split("->")[1]
-    expected = [
-        np.einsum(terms, rounded(a), rounded(b)),
-        np.einsum(f"{out},{second}->{first}", rounded(cotangent), rounded(b)),
-        np.einsum(f"{first},{out}->{second}", rounded(a), rounded(cotangent)),
-    ]
-    for got, truth in zip((answer, *pull(cotangent)), expected, strict=True):
-        assert got.dtype == jnp.float32
-        np.testing.assert_allclose(got, truth, rtol=ROUNDED, atol=FLOAT32 * np.abs(truth).max())
-    assert np.abs(expected[0] - np.einsum(terms, np.float64(a), np.float64(b))).max() > 1e-3
-
-
-def test_a_float32_product_is_the_product_itself():
-    assert make_product(jnp.matmul, "float32") is jnp.matmul
-
-
-def test_a_dense_layer_adds_its_bias_in_float32():
-    x = jnp.asarray(np.random.default_rng(4).normal(size=(2, 3, 5)), jnp.float32)
-    params = {"kernel": jnp.linspace(-1, 1, 20).reshape(5, 4), "bias": jnp.full(4, 1 / 3)}
-    got = make_dense("bfloat16")(4).apply({"params": params}, x)
-    product = make_product(jnp.matmul, "bfloat16")(x, params["kernel"])
-    np.testing.assert_array_equal(got, product + params["bias"])
-    np.testing.assert_allclose(product, rounded(x) @ rounded(params["kernel"]), rtol=ROUNDED, atol=FLOAT32 * 2)
+# What it is compiled for
 
 
 @each_case
-def test_the_train_step_in_bfloat16_lowers_for_every_platform(case):
-    model, inputs, tx = build(case, dtype="bfloat16"), make_inputs(), adamw(1e-3)
+@each_kernel
+def test_the_train_step_in_bfloat16_lowers_for_every_platform(case, kernel):
+    model, inputs, tx = build(case, dtype="bfloat16", kernel=kernel), make_inputs(), adamw(1e-3)
     targets = jnp.ones((BATCH, HORIZON, TARGETS))
     state = jax.eval_shape(functools.partial(init_state, model, tx), jax.random.key(0), inputs)
     platforms = ("cpu", "cuda", "tpu")

@@ -12,7 +12,7 @@ from tolerances import FLOAT32
 from gym_jax.config.derive import schema_of
 from gym_jax.losses import mse
 from gym_jax.models import MODELS
-from gym_jax.models.side import REACH, Decoder, Side, embedding_width, with_neighbours
+from gym_jax.models.side import Side, embedding_width
 from gym_jax.train.step import init_state, make_train_step
 from gym_jax.types import Batch, Inputs
 
@@ -78,13 +78,13 @@ RECORDED = {
     ),
     "lstm": (
         ["head/bias", "head/kernel", *(f"layer_{i}/cell/{name}" for i in range(2) for name in CELL)],
-        (0.8070186055572104, -5.987805875939761, -5.521517968964539),
+        (0.8070186055572104, -5.987805875939761, -5.581145452494181),
     ),
     "transformer": (ENCODER, (2.798006604625257, -1.287617808723438, -1.8392033126552711)),
     "separate": (ENCODER, (2.057698047337864, -6.591288713537068, -6.0804870372862725)),
 }
 """Names of the parameters, and sums over parameters, forecast and forecast in training, of the models before they read
-covariates (0.1.0)."""
+covariates (0.1.0). The LSTM's masks between layers have been drawn time first since; turned, they give -5.5215180."""
 
 
 def weighed_sum(tree):
@@ -93,13 +93,14 @@ def weighed_sum(tree):
     return flat @ np.cos(np.arange(len(flat))), np.abs(flat).sum()
 
 
+@pytest.mark.parametrize("kernel", ["plain", "fast"])
 @pytest.mark.parametrize("case", RECORDED)
-def test_without_covariates_parameters_and_forecasts_are_those_of_old(case):
+def test_without_covariates_parameters_and_forecasts_are_those_of_old(case, kernel):
     noise = np.random.default_rng(3).normal(size=(BATCH, CONTEXT, 3))
     mask = np.random.default_rng(7).random(noise.shape) > 0.3
     mask[0, -3:], mask[1] = False, True
     inputs = Inputs(past=jnp.asarray(np.round(noise * 64) / 64, jnp.float32), mask=jnp.asarray(mask))
-    model = build(case, categories=(), dropout=0.2)
+    model = build(case, categories=(), dropout=0.2, kernel=kernel)
 
     @jax.jit
     def run():
@@ -277,40 +278,3 @@ def test_other_kinds_than_the_models_are_refused(categories, kinds):
     inputs = make_inputs()._replace(categories=None if kinds is None else jnp.ones((BATCH, kinds), int))
     with pytest.raises(ValueError, match=r"kinds of categories, the model has categories=\("):
         build("mlp", categories=categories).init(jax.random.key(0), inputs)
-
-
-# The decoder
-
-
-def test_a_step_sees_the_known_future_of_its_neighbours():
-    future = jnp.arange(1.0, 4.0)[None, :, None]
-    expected = [[0, 0, 1, 2, 3], [0, 1, 2, 3, 0], [1, 2, 3, 0, 0]]
-    assert REACH == 2
-    np.testing.assert_array_equal(with_neighbours(future)[0], expected)
-
-
-@pytest.mark.parametrize(("absent", "outputs"), [("none", 1), ("future", 1), ("side", 1), ("none", 3)])
-def test_the_decoder_is_one_layer_per_step_in_float64(absent, outputs):
-    generator = np.random.default_rng(1)
-    hidden, future, side = (generator.normal(size=shape) for shape in ((3, 6), (3, HORIZON, 2), (3, 4)))
-    future, side = None if absent == "future" else future, None if absent == "side" else side
-    arguments = [None if part is None else jnp.asarray(part, jnp.float32) for part in (hidden, future, side)]
-    decoder = Decoder(HORIZON, TARGETS, 0.5, outputs)
-    variables = decoder.init(jax.random.key(0), *arguments, train=False)
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
-    params["bias"] = generator.normal(size=params["bias"].shape)
-
-    state = hidden if side is None else np.concatenate([hidden, side], axis=1)
-    units = (state @ params["state"]["kernel"])[:, None] + params["bias"]
-    if future is not None:
-        for place, kernel in enumerate(np.split(params["future"]["kernel"], 2 * REACH + 1)):
-            for step in range(HORIZON):
-                if 0 <= (other := step + place - REACH) < HORIZON:
-                    units[:, step] += future[:, other] @ kernel
-    gelu = 0.5 * units * (1 + np.tanh(np.sqrt(2 / np.pi) * (units + 0.044715 * units**3)))
-    got = decoder.apply({"params": params}, *arguments, train=False)
-    assert got.shape == (3, HORIZON, TARGETS, outputs)[: 3 + (outputs > 1)]
-    close(got, (gelu @ params["out"]["kernel"]).reshape(got.shape))
-
-    dropped = [decoder.apply(variables, *arguments, train=True, rngs={"dropout": jax.random.key(i)}) for i in (1, 2)]
-    assert (dropped[0] != dropped[1]).all()

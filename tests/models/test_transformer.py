@@ -23,10 +23,11 @@ def test_heads_that_do_not_divide_the_width_are_refused_before_anything_is_built
     assert caught.value.attempt == "gymjax train ... model.width=32"
 
 
-def test_attention_is_softmax_of_scaled_products_in_float64():
+@pytest.mark.parametrize("kernel", ["plain", "fast"])
+def test_attention_is_softmax_of_scaled_products_in_float64(kernel):
     heads, share = 2, 4
     x = PAST @ jnp.asarray(np.random.default_rng(1).normal(size=(3, heads * share)), jnp.float32)
-    variables = Attention(heads).init(jax.random.key(0), x)
+    variables = Attention(heads, kernel=kernel).init(jax.random.key(0), x)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
     assert "bias" not in params["qkv"]
 
@@ -39,7 +40,7 @@ def test_attention_is_softmax_of_scaled_products_in_float64():
             weights = np.exp(query @ key.T / np.sqrt(share))
             answers.append(weights / weights.sum(1, keepdims=True) @ value)
         expected[row] = np.concatenate(answers, 1) @ params["out"]["kernel"] + params["out"]["bias"]
-    close(Attention(heads).apply(variables, x), expected)
+    close(Attention(heads, kernel=kernel).apply(variables, x), expected)
 
 
 @pytest.mark.parametrize("channels", ["mixed", "separate"])

@@ -67,16 +67,19 @@ def test_mlp_is_three_products_per_weight_but_the_first_layers_input(hidden):
     assert train_step_flops(MLP(horizon=HORIZON, hidden=hidden)) == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.parametrize("kernel", ["plain", "fast"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_lstm_counts_every_time_step(layers, bidirectional):
+def test_lstm_counts_every_time_step(layers, bidirectional, kernel):
+    """The fast kernel multiplies the bias too, as one feature more, forwards and for its gradient."""
     hidden, directions = 12, 1 + bidirectional
     expected = 3 * 2 * ROWS * directions * hidden * HORIZON
     for layer in range(layers):
         features = CHANNELS if layer == 0 else directions * hidden
         free = features if layer == 0 else 0
         expected += directions * 2 * ROWS * CONTEXT * 4 * hidden * (3 * (features + hidden) - free)
-    model = LSTM(horizon=HORIZON, hidden=hidden, layers=layers, bidirectional=bidirectional)
+        expected += (kernel == "fast") * directions * 2 * ROWS * CONTEXT * 4 * hidden * 2
+    model = LSTM(horizon=HORIZON, hidden=hidden, layers=layers, bidirectional=bidirectional, kernel=kernel)
     assert train_step_flops(model) == pytest.approx(expected, rel=0.02)
 
 

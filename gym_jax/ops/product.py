@@ -1,0 +1,28 @@
+"""Matrix products in the type that a model computes in."""
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gym_jax.errors import ConfigError, did_you_mean
+
+Dtype = Literal["float32", "bfloat16"]
+Product = Callable[..., Array]
+
+
+def make_product(product: Product, dtype: Dtype) -> Product:
+    """Return `product(left, right, ...)` with operands of `dtype` and a float32 answer, its gradient alike.
+
+    `float32` leaves the product as it is. Raises ConfigError when `dtype` is no type to compute in.
+    """
+    if dtype not in get_args(Dtype):
+        raise ConfigError(f"dtype={dtype!r} is no type to compute in", hint=did_you_mean(str(dtype), get_args(Dtype)))
+    if dtype == "float32":
+        return product
+
+    def rounded(left: Float[Array, "..."], right: Float[Array, "..."], *args: Any, **kwargs: Any) -> Array:
+        return product(left.astype(dtype), right.astype(dtype), *args, **kwargs).astype(jnp.float32)
+
+    return rounded

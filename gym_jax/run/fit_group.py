@@ -1,0 +1,233 @@
+"""The loop of a group: its members trained in one program, each with its own order, early stop, best and schedule."""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from gym_jax.data.order import sequential
+from gym_jax.errors import Diverged
+from gym_jax.metrics import plain
+from gym_jax.run.assemble import build_loss, build_optimiser, host_course, step_settings
+from gym_jax.run.fit import Event, Rates, traced
+from gym_jax.run.folder import RunFolder
+from gym_jax.run.members import Member, save_together, training
+from gym_jax.run.plan import Plan
+from gym_jax.run.seats import Seats, seat
+from gym_jax.train.loop import Position, Progress, train
+from gym_jax.train.many import ManyEpoch, Pack, make_many_epoch, make_many_evaluation
+from gym_jax.train.race import AGREE, AGREE_ROUNDED, race, record_gradients
+from gym_jax.train.step import make_eval_step, make_train_step
+from gym_jax.types import Step, TrainState
+
+Tell = Callable[[Event], None]
+
+
+def fit_group(
+    plan: Plan,
+    run: RunFolder,
+    members: Sequence[Member],
+    tell: Tell,
+    stop: Callable[[], int | None] | None,
+    deadline: float,
+) -> int | None:
+    """Train until no member is left, a stop or the time limit.
+
+    Returns None, or the exit code to leave with after saving. Members leave at the end of an epoch; one that diverges
+    within it is no longer looked at.
+    """
+    config, seeds = plan.config, len(members)
+    if not training(members):
+        return None
+    tx, schedule = build_optimiser(config, plan.steps)
+    loss = build_loss(config)
+    step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config))
+    pack, epoch = settle_pack(plan, run, members, step_for, tell)
+    validate = _validation(plan, pack, loss)
+    rates = Rates(schedule, plan.steps)
+    saved = mark = time.monotonic()
+    windows, code = 0, None
+
+    def hold(position: Position) -> bool:
+        nonlocal code
+        code = stop() if stop else None
+        if code is None and time.monotonic() >= deadline:
+            code = 0
+        due = time.monotonic() - saved >= config.run.save_seconds
+        return code is not None or due or position.batch == 0 or config.track.profile > 0
+
+    begun = training(members)[0].session.position.epoch
+    count = -(-plan.steps // plan.chunk) * (config.train.epochs - begun)
+    for progress, seats in traced(_chunks(plan, members, pack, epoch, hold), run, config.track.profile, count):
+        for owner, part in seats.deal(progress, plan.layout):
+            try:
+                owner.session.advance(part)
+            except Diverged as error:
+                owner.lose(error, owner.session.position.epoch + 1)
+                _tell_lost(owner, run, tell)
+            windows += part.windows
+        if not (live := training(members)):
+            return None
+        position, step = progress.position, live[0].session.step
+        seconds = time.monotonic() - mark
+        speed: dict[str, float] = {"windows_per_second": round(windows / max(seconds, 1e-9))}
+        if progress.epoch_done:
+            speed["seconds"] = round(seconds, 3)
+            values = validate(progress.state) if len(plan.val) else None
+            better = [
+                _end_epoch(owner, None if values is None else float(values[column]), rates.after(step), plan, run, tell)
+                for column, owner in seats.owners.items()
+                if owner.left is None
+            ]
+            live = training(members)
+            known = [owner.lines[position.epoch] for owner in members if position.epoch in owner.lines]
+            if known:
+                line = _mean_line(known)
+                run.append("metrics.jsonl", line)
+                run.log("epoch", epoch=position.epoch, step=step, **speed)
+                crew = {"training": len(live), "seeds": seeds, "best": any(better)}
+                tell(Event("epoch", {**line, **speed, **crew, "epochs": config.train.epochs}))
+            mark, windows = time.monotonic(), 0
+        else:
+            rate = {"step": step, "lr": _mean([rates.after(step) * m.session.plateau.scale for m in live])}
+            rate["loss"] = _mean([m.session.means()["loss"] for m in live])
+            place = {"epoch": position.epoch, "batch": position.batch, "batches": progress.batches}
+            if config.track.log_level == "debug":
+                run.log("chunk", **place, **{key: plain(v) for key, v in rate.items()}, **speed)
+            tell(Event("chunk", {**place, **rate, **speed, "epochs": config.train.epochs}))
+        if progress.state is None or not live:
+            continue
+        over = position.epoch == config.train.epochs
+        if code is not None and not over:
+            return code
+        if not over and time.monotonic() - saved >= config.run.save_seconds:
+            save_together(run, live)
+            for owner in live:
+                if owner.fault is not None:
+                    _tell_lost(owner, run, tell)
+            saved = time.monotonic()
+            if config.track.log_level == "debug":
+                run.log("saved", step=step)
+            tell(Event("saved", {"step": step}))
+    return None
+
+
+def settle_pack(
+    plan: Plan, run: RunFolder, members: Sequence[Member], step_for: Callable[..., Step], tell: Tell
+) -> tuple[Pack, ManyEpoch]:
+    """Return the pack that won and its compiled epoch; the run keeps the choice for when it resumes."""
+    assert plan.pack is not None
+    if not plan.lanes:
+        return plan.pack, make_many_epoch(step_for, plan.pack)
+    config, began = plan.config, time.monotonic()
+    probe_for = functools.partial(
+        make_train_step, plan.model, build_loss(config), record_gradients(), **step_settings(config)
+    )
+    seats = seat(members, plan.pack)
+    order = seats.orders(plan, training(members)[0].session.position.epoch)[: plan.chunk]
+    tolerance = AGREE if config.train.compute_dtype == "float32" else AGREE_ROUNDED
+    states = seats.states()
+    won = race(step_for, probe_for, states, plan.train, order, plan.lanes, make=make_many_epoch, tolerance=tolerance)
+    facts = {**won.layout.names, "race": [lane.facts for lane in won.lanes]}
+    run.write_json("choices.json", {**run.read_json("choices.json"), **facts})
+    seconds = round(time.monotonic() - began, 3)
+    run.log("placement", **facts, seconds=seconds)
+    tell(Event("placement", {**facts, "seconds": seconds}))
+    return won.layout, won.epoch
+
+
+def _chunks(
+    plan: Plan, members: Sequence[Member], pack: Pack, epoch: ManyEpoch, hold: Callable[[Position], bool]
+) -> Iterator[tuple[Progress, Seats]]:
+    """Yield the chunks from where the members stand; go on with fewer columns when some have left after an epoch."""
+    examples = pack.replicate(plan.train)
+    epochs = plan.config.train.epochs
+    while (live := training(members)) and live[0].session.position.epoch < epochs:
+        seats = seat(members, pack)
+        for progress in train(
+            epoch,
+            pack.place(seats.states()),
+            examples,
+            functools.partial(seats.orders, plan),
+            epochs=epochs,
+            chunk=plan.chunk,
+            start=live[0].session.position,
+            hold=hold,
+        ):
+            yield progress, seats
+            if progress.epoch_done and seats.stale:
+                break
+
+
+def _end_epoch(owner: Member, value: float | None, rate: float, plan: Plan, run: RunFolder, tell: Tell) -> bool:
+    """End an epoch of one member: note it, and let the member go when its time is up. Return whether it is its best."""
+    session, epoch = owner.session, owner.session.position.epoch
+    means = session.means()
+    line = {"epoch": epoch, "step": session.step, "lr": rate * session.plateau.scale, "loss": means["loss"]}
+    line["grad_norm"] = means["grad_norm"]
+    if value is not None:
+        line["val_loss"] = value
+    try:
+        best = session.end_epoch(value, host_course(plan.config))
+    except Diverged as error:
+        owner.lose(error, epoch)
+        _tell_lost(owner, run, tell)
+        return False
+    owner.lines = {epoch: {key: plain(v) for key, v in line.items()}}
+    owner.folder.append("metrics.jsonl", owner.lines[epoch])
+    if session.stopping.exhausted(plan.config.train.patience):
+        owner.finish()
+        if owner.fault is not None:
+            _tell_lost(owner, run, tell)
+        elif epoch < plan.config.train.epochs:
+            facts = {"seed": owner.seed, "epoch": epoch, "best_epoch": session.stopping.best_epoch}
+            owner.folder.log("early_stop", epoch=epoch, best_epoch=session.stopping.best_epoch)
+            run.log("early_stop", **facts)
+            tell(Event("member", {**facts, "val_loss": session.stopping.best}))
+    return best
+
+
+def _tell_lost(owner: Member, run: RunFolder, tell: Tell) -> None:
+    facts = {"seed": owner.seed, "reason": str(owner.fault)}
+    run.log("lost", **facts)
+    tell(Event("member", facts))
+
+
+def _mean_line(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the line of the group: the means over the members that ended the epoch, and how many these are."""
+    exact = {key: lines[0][key] for key in ("epoch", "step")}
+    means = {key: _mean([line[key] for line in lines]) for key in lines[0] if key not in exact}
+    return {**exact, **means, "members": len(lines)}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _validation(plan: Plan, pack: Pack, loss: Any) -> Callable[[Any], np.ndarray]:
+    """Return the compiled validation: of every column the mean loss over every window of the val part."""
+    if not len(plan.val):
+        return lambda states: np.zeros(0)
+    program = make_many_evaluation(functools.partial(make_eval_step, plan.model, loss), pack)
+    examples = pack.replicate(plan.val)
+    order = sequential(len(plan.val), plan.config.train.batch_size)
+    size = min(len(order), 3 * plan.chunk)
+    order = np.pad(order, ((0, -len(order) % size), (0, 0)), constant_values=-1)
+
+    def validate(states: TrainState) -> np.ndarray:
+        total = count = np.zeros(())
+        for begin in range(0, len(order), size):
+            loss = jax.device_get(program(states, examples, order[begin : begin + size])["loss"])
+            total, count = total + _sums(loss.total), count + _sums(loss.count)
+        return total / np.where(count > 0, count, 1)
+
+    return validate
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    """Return the exact sum of every column."""
+    return np.array([math.fsum(column) for column in values.T.tolist()])

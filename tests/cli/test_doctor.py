@@ -1,0 +1,58 @@
+"""`gymjax doctor` compares a compiled sum with float64."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import gym_jax.train.compile
+from gym_jax.cli import main
+
+
+def seen(capsys):
+    """State and text of the check of sums."""
+    assert main(["doctor", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["checks"]
+    (found,) = [row for row in rows if row["check"] == "sums"]
+    return found["state"], found["text"]
+
+
+def test_sums_are_right_here_and_it_is_said_whether_plain_jax_is_right_too(capsys):
+    state, text = seen(capsys)
+    assert state == "green"
+    assert text.startswith("as in float64")
+    assert ("by plain jax.jit too" in text) != ("use gym_jax.jit" in text)
+
+
+@pytest.mark.parametrize(
+    ("plain", "text"),
+    [
+        (147.9, "as in float64; plain jax.jit reads garbage here: use gym_jax.jit"),
+        (jnp.nan, "as in float64; plain jax.jit reads garbage here: use gym_jax.jit"),
+        (None, "as in float64, by plain jax.jit too"),
+    ],
+)
+def test_garbage_that_plain_jax_reads_is_said_and_is_no_failure(plain, text, capsys, monkeypatch):
+    """None stands for what is right."""
+    ordinary = jax.jit
+
+    def compiled(function, **keywords):
+        if getattr(function, "__name__", "") != "total":
+            return ordinary(function, **keywords)
+        return function if plain is None else lambda x: plain
+
+    monkeypatch.setattr(jax, "jit", compiled)
+    monkeypatch.setattr(gym_jax.train.compile, "jit", lambda function: function)
+    assert seen(capsys) == ("green", text)
+
+
+@pytest.mark.parametrize("wrong", [147.9, jnp.nan])
+def test_a_guarded_sum_that_is_wrong_fails(wrong, capsys, monkeypatch):
+    monkeypatch.setattr(gym_jax.train.compile, "jit", lambda function: lambda x: wrong)
+    assert main(["doctor"]) == 1
+    out, err = capsys.readouterr()
+    error, hint = err.rstrip("\n").split("\n")[:2]
+    assert error.startswith(f"error: 1 of 7 checks failed: sums: a compiled sum is {wrong:.6g} and should be ")
+    assert hint == "hint: reinstall what they name"
+    assert [line for line in out.splitlines() if "sums" in line and "red" in line]

@@ -1,0 +1,111 @@
+"""The recurrence against NumPy in float64, its gradients against autodiff of the plain twin in float64."""
+
+import functools
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ops.truths import answers_of, close, computing_in, draw, near, near_for_members
+from tolerances import FLOAT32, FLOAT64
+
+from gym_jax.ops import lstm, lstm_cell, lstm_plain
+
+SHAPES = {
+    "ordinary": (7, 3, 2, 6),
+    "odd, one row": (5, 1, 3, 5),
+    "one step": (1, 4, 2, 3),
+    "one of everything": (1, 1, 1, 1),
+    "more features than gates": (4, 3, 40, 3),
+    "many rows": (6, 300, 3, 4),
+}
+"""Time, batch, features and hidden units."""
+each_shape = pytest.mark.parametrize("shape", SHAPES)
+each_way = pytest.mark.parametrize(("reverse", "last"), [*itertools.product([False, True], repeat=2)])
+
+
+def make(shape, size=1.0):
+    """The past and the three parameters, of the size that a layer begins with."""
+    time, batch, features, hidden = SHAPES[shape]
+    kernel = draw(features, 4 * hidden, seed=1) / features**0.5
+    recurrent = draw(hidden, 4 * hidden, seed=2) / hidden**0.5
+    params = (kernel, recurrent, draw(4 * hidden, seed=3))
+    return draw(time, batch, features, size=size), *(np.float64(np.float32(leaf)) for leaf in params)
+
+
+def sigmoid(x):
+    return 0.5 + 0.5 * np.tanh(x / 2)
+
+
+def by_hand(x, kernel, recurrent, bias, *, reverse=False, last=False):
+    """Hochreiter and Schmidhuber's recurrence, step by step."""
+    h = c = np.zeros((x.shape[1], len(recurrent)))
+    states = np.zeros((*x.shape[:2], len(recurrent)))
+    order = range(len(x))[::-1] if reverse else range(len(x))
+    for t in order:
+        i, f, g, o = np.split(x[t] @ kernel + h @ recurrent + bias, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        states[t] = h = sigmoid(o) * np.tanh(c)
+    return h[None] if last else states
+
+
+@functools.cache
+def truths_of(shape, reverse, last):
+    return answers_of(functools.partial(lstm_plain, reverse=reverse, last=last), *make(shape))
+
+
+@each_way
+@each_shape
+def test_states_and_gradients_in_float64_are_those_of_the_formula_and_of_the_twin(shape, reverse, last):
+    given, truths = make(shape), truths_of(shape, reverse, last)
+    close(truths[0], by_hand(*given, reverse=reverse, last=last), FLOAT64)
+    near(answers_of(functools.partial(lstm, reverse=reverse, last=last), *given), truths, "float64")
+
+
+@pytest.mark.parametrize("function", [lstm, lstm_plain])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@each_way
+@each_shape
+def test_states_and_gradients_are_near_those_in_float64(shape, reverse, last, dtype, function):
+    run = functools.partial(computing_in(function, dtype), reverse=reverse, last=last)
+    near(answers_of(run, *make(shape), dtype=dtype), truths_of(shape, reverse, last), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@each_way
+def test_members_of_a_vmap_have_the_gradients_of_each_alone(reverse, last, dtype):
+    x, *params = make("ordinary")
+    members = [np.stack([leaf, -leaf / 2]) for leaf in params]
+    fast, twin = (functools.partial(function, reverse=reverse, last=last) for function in (lstm, lstm_plain))
+    near_for_members(computing_in(fast, dtype), twin, x, members, dtype)
+
+
+@each_way
+def test_states_after_the_first_read_do_not_depend_on_what_is_read_later(reverse, last):
+    """Backwards the last row is read first; the last state depends on every row."""
+    x, *params = (jnp.asarray(part, jnp.float32) for part in make("ordinary"))
+    run = functools.partial(lstm, reverse=reverse, last=last)
+    begin, end = (-1, 0) if reverse else (0, -1)
+    changed = np.asarray(run(x.at[end].add(1), *params) != run(x, *params))
+    assert changed[end].all()
+    if not last:
+        assert not np.delete(changed, end % len(x), axis=0).any()
+    assert (run(x.at[begin].add(1), *params) != run(x, *params)).all()
+
+
+def test_one_step_is_the_cell():
+    x, kernel, recurrent, bias = (jnp.asarray(part, jnp.float32) for part in make("one step"))
+    zero = jnp.zeros((x.shape[1], len(recurrent)))
+    h, _ = lstm_cell(zero, zero, x[0], kernel, recurrent, bias)
+    close(lstm(x, kernel, recurrent, bias)[0], h, FLOAT32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@each_way
+def test_gates_far_beyond_their_ends_have_finite_gradients(dtype, reverse, last):
+    given = make("ordinary", size=1e6)
+    run = functools.partial(computing_in(lstm, dtype), reverse=reverse, last=last)
+    found = answers_of(run, *given, dtype=dtype)
+    assert all(np.isfinite(leaf).all() for leaf in found)
+    truth = by_hand(*given, reverse=reverse, last=last)
+    near(found[:1], [truth], dtype)
