@@ -96,7 +96,7 @@ def bench(
     with telling(ctx.obj, plain) as tell:
 
         def watch(event: Any) -> None:
-            if event.kind == "start" and not facts:
+            if event.kind == "start":
                 facts.update(event.facts)
             tell(event)
 

@@ -50,10 +50,10 @@ def telling(output: Any, plain: bool) -> Iterator[Callable[[Any], None]]:
         nonlocal done, total
         log(f"bench.{event.kind}", event.facts, logging.DEBUG if event.kind in ("begin", "times") else logging.INFO)
         if event.kind == "start":
-            total += event.facts["cases"] * (1 + event.facts["rounds"])
+            total = event.facts["cases"] * (1 + event.facts["rounds"])
         done += event.kind in ("ready", "times", "fault")
         if progress is not None:
-            doing = f"{name_of(event.facts)}" if "model" in event.facts else "opened"
+            doing = name_of(event.facts) if "model" in event.facts else "compiling"
             progress.update(bar, description=doing, completed=done, total=total or None)
         elif how == "plain" and event.kind in ("ready", "fault"):
             facts = event.facts

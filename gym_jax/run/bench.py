@@ -50,7 +50,8 @@ def bench(
     `configs` holds one configuration for each model; the first one's data are those of the peers. None for
     `placements` or `compiles` takes what suits the devices: one device and all cores, safe and fast on a CPU.
     Each case is timed for about `seconds`, in three repetitions at least. `watch` hears `start` (facts of data and
-    devices), `ready`, `fault` and `times`. A case that fails is a row with its `fault`.
+    devices, number of cases and rounds), `begin`, `ready`, `fault` and `times`. A case that fails is a row with its
+    `fault`.
 
     Raises ConfigError for unknown words, DataError for data that can not be read.
     """
@@ -65,7 +66,10 @@ def bench(
         "compiles": _once(compiles),
         "seconds": seconds,
     }
-    hear = _hearing(watch or (lambda event: None))
+    wanted = _once(peers) or []
+    there = [by for by in wanted if is_missing(by) is None]
+    theirs = len(there) * len(configs) * len(set(batch_sizes)) * len(set(dtypes))
+    hear = _hearing(watch or (lambda event: None), theirs)
     with ExitStack() as stack:
 
         def opened(by: str, settings: dict[str, Any]) -> Arm:
@@ -75,10 +79,8 @@ def bench(
             return arm
 
         arms = [opened(OWN, own_settings)]
-        wanted = _once(peers) or []
-        for by in wanted:
-            if is_missing(by) is None:
-                arms.append(opened(by, _peer_settings(configs, arms[0], own_settings)))
+        for by in there:
+            arms.append(opened(by, _peer_settings(configs, arms[0], own_settings)))
         for number in range(ROUNDS):
             for arm in arms if number % 2 == 0 else arms[::-1]:
                 measure(arm, hear)
@@ -174,13 +176,16 @@ def _absent(by: str) -> Row:
     return Row(by, fault=f"{is_missing(by)} is not installed: pip install 'gym-jax[{EXTRA}]'")
 
 
-def _hearing(watch: Callable[[Event], None]) -> Callable[[str, dict[str, Any]], None]:
+def _hearing(watch: Callable[[Event], None], theirs: int) -> Callable[[str, dict[str, Any]], None]:
+    """Return what makes events of what processes say: one `start`, with all cases; `theirs` are the peers'."""
+    started = False
+
     def hear(event: str, facts: dict[str, Any]) -> None:
-        if event == "start":
-            facts = {**facts["facts"], "cases": len(facts["cases"]), "rounds": ROUNDS}
-        elif "case" in facts:
-            facts = {**facts["case"]._asdict(), **{key: value for key, value in facts.items() if key != "case"}}
-        if event in ("start", "begin", "ready", "fault", "times"):
-            watch(Event(event, facts))
+        nonlocal started
+        if event == "start" and not started:
+            started = True
+            watch(Event(event, {**facts["facts"], "cases": len(facts["cases"]) + theirs, "rounds": ROUNDS}))
+        elif event in ("begin", "ready", "fault", "times"):
+            watch(Event(event, {**facts["case"]._asdict(), **{k: v for k, v in facts.items() if k != "case"}}))
 
     return hear

@@ -23,7 +23,10 @@ CASES = {
     "transformer": ("transformer", {"width": 8, "heads": 2, "feedforward": 9, "patch": 4}),
     "separate": ("transformer", {"width": 8, "heads": 2, "feedforward": 9, "patch": 4, "channels": "separate"}),
 }
-each_case = pytest.mark.parametrize("case", CASES)
+FEW = ("mlp", "two layers, bidirectional", "transformer")
+each_case = pytest.mark.parametrize(
+    "case", [case if case in FEW else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 TRAINED = [kind for kind in MODELS if MODELS[kind].solve is None]
 
 

@@ -20,7 +20,10 @@ SHAPES = {
     "many rows": (6, 300, 3, 4),
 }
 """Time, batch, features and hidden units."""
-each_shape = pytest.mark.parametrize("shape", SHAPES)
+FEW = ("ordinary", "odd, one row", "one step")
+each_shape = pytest.mark.parametrize(
+    "shape", [shape if shape in FEW else pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES]
+)
 each_way = pytest.mark.parametrize(("reverse", "last"), [*itertools.product([False, True], repeat=2)])
 
 

@@ -146,6 +146,27 @@ def test_killed_between_the_saves_of_two_members(number, whole, likeness, tmp_pa
     same(run, whole, likeness)
 
 
+def test_nothing_is_dropped_before_all_members_are_saved(whole, likeness, tmp_path, monkeypatch):
+    """A save may write two steps, the best and the newest: the one that the others still stand at must stay."""
+    run = RunFolder(tmp_path / "group")
+    with pytest.raises(Interrupted):
+        train_run(settings(tmp_path), folder=run.path, stop=StopAt(1))
+    write = Session.write
+
+    def die(session):
+        if session.folder.path.name == "1":
+            raise KeyboardInterrupt
+        write(session)
+
+    monkeypatch.setattr(Session, "write", die)
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(run, stop=StopAt(2))
+    monkeypatch.undo()
+    assert [saved_steps(member.checkpoints) for member in members_of(run).values()] == [[7, 14, 21], [7], [7]]
+    assert resume_run(run).status == "done"
+    same(run, whole, likeness)
+
+
 def poison(monkeypatch, *seeds, step=14):
     """Let members diverge in the first chunk of the second epoch."""
     advance = Session.advance
