@@ -1,5 +1,6 @@
 """What the documents promise runs: every command of the quick start, every shipped configuration, the exit codes."""
 
+import doctest
 import json
 import re
 import shlex
@@ -47,6 +48,18 @@ def test_every_command_about_training_runs(tmp_path, monkeypatch, capsys):
         "runs",
         "train.log",
     }
+
+
+def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "speed.md").read_text()
+    lines = commands(text)
+    assert lines
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    tests = doctest.DocTestParser().get_doctest(text, {}, "speed.md", None, 0)
+    assert len(tests.examples) == 4
+    assert doctest.DocTestRunner().run(tests).failed == 0
 
 
 def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):

@@ -61,16 +61,20 @@ def _seconds(program: Callable[..., Any], *args: Any) -> float:
 def jit(function: Callable[..., Any], *, compile: Compile = "safe", **keywords: Any) -> Callable[..., Any]:
     """Return `jax.jit(function, **keywords)`, compiled with the options of `compile`; safe unless asked otherwise.
 
-    Within another transformation the options of the outermost `jit` count, so the function is then called as it is.
-    No device is opened before the first call.
+    Within another transformation the options of the outermost `jit` count, so the function is then called as it is:
+    write `jit(jax.grad(f))`, since `jax.grad(jit(f))` has no such options. No device is opened before the first call.
     """
     compiled = functools.cache(lambda: jax.jit(function, compiler_options=compiler_options(compile), **keywords))
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
-            return jax.jit(function, **keywords)(*args, **kwargs)
-        return compiled()(*args, **kwargs)
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            try:
+                return compiled()(*args, **kwargs)
+            except ValueError as error:  # within a transformation, of constants or of what the function closes over
+                if "can only be passed to top-level" not in str(error):
+                    raise
+        return jax.jit(function, **keywords)(*args, **kwargs)
 
     call.lower = lambda *args, **kwargs: compiled().lower(*args, **kwargs)  # type: ignore[attr-defined]
     return call

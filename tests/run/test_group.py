@@ -1,6 +1,7 @@
 """A group of seeds: each member is its single run, all go on to the bit, and the scores are those of their mean."""
 
 import shutil
+from types import SimpleNamespace
 
 import chex
 import numpy as np
@@ -16,13 +17,18 @@ from gym_jax.run.export import export_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import best_member, is_lost, members_of
 from gym_jax.run.load import load_run
+from gym_jax.run.members import Member
 from gym_jax.run.plan import fresh_state, plan_run
 from gym_jax.run.predict import predict_run
 from gym_jax.run.prune import choose_runs
 from gym_jax.run.ranking import read_entry
+from gym_jax.run.seats import seat
 from gym_jax.run.session import Session
 from gym_jax.run.train import find_resumable, resume_run, train_run
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
+from gym_jax.train.loop import Position
+from gym_jax.train.many import Pack
+from gym_jax.train.parallel import make_layout
 
 SEEDS = (0, 1, 2)
 STEADY = ("model.dropout=0", "optim=sgd", "optim.lr=0.3", "train.patience=2", "train.epochs=8")
@@ -205,6 +211,27 @@ def test_one_diverges_and_the_others_go_on(whole, likeness, tmp_path, monkeypatc
     assert is_lost(members_of(cut)[1])
     resume_run(cut)
     same(cut, run, likeness)
+
+
+SEATS = {
+    "as many columns as the next power of two": ((None, None, None, 2, 1), [0, 1, 2, 0], {0: 0, 1: 1, 2: 2}),
+    "never more than members": ((None, None, None, None, None), [0, 1, 2, 3, 4], {n: n for n in range(5)}),
+    "a copy where one was lost in this epoch": ((None, 4, None, 3, 1), [0, 0, 2, 0], {0: 0, 2: 2}),
+    "a copy of the first that trains": ((4, None, 3, 2, 1), [1, 1], {1: 1}),
+    "one alone": ((3, 3, None, 3, 3), [2], {0: 2}),
+}
+
+
+@pytest.mark.parametrize("case", SEATS)
+def test_the_columns_of_an_epoch_by_hand(case):
+    left, filled, owners = SEATS[case]
+    session = SimpleNamespace(position=Position(3, 7))
+    members = [Member(seed, session, epochs) for seed, epochs in enumerate(left)]
+    seats = seat(members, Pack("vmap", make_layout("one")))
+    assert [member.seed for member in seats.filled] == filled
+    assert {column: member.seed for column, member in seats.owners.items()} == owners
+    loop = seat(members, Pack("loop", make_layout("one")))
+    assert [member.seed for member in loop.filled] == [member.seed for member in members if member.left is None]
 
 
 def test_when_all_diverge_the_group_fails(tmp_path, monkeypatch):

@@ -93,6 +93,25 @@ def test_within_any_transformation_it_is_the_function(compile):
 
 
 @pytest.mark.parametrize("compile", COMPILES)
+@pytest.mark.parametrize("outer", [jax.jit, jax.grad, jax.vmap, jit], ids=["jit", "grad", "vmap", "own"])
+def test_within_a_transformation_constants_and_closures_are_taken_too(outer, compile):
+    cubed = jit(lambda x: x**3, compile=compile)
+    x = jnp.ones(2) if outer is jax.vmap else 1.0
+    for constant in (2.0, np.float32(2), jnp.float32(2)):
+        assert jnp.all(outer(lambda x, c=constant: x * cubed(c))(x) == 8)
+    assert jnp.all(outer(lambda x: 8 * x * jit(lambda: x, compile=compile)())(x) == (16 if outer is jax.grad else 8))
+
+
+@pytest.mark.parametrize("compile", COMPILES)
+def test_what_the_function_refuses_is_refused(compile):
+    def refuse(x):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        jit(refuse, compile=compile)(1.0)
+
+
+@pytest.mark.parametrize("compile", COMPILES)
 def test_keywords_reach_jax(compile):
     @functools.partial(jit, compile=compile, static_argnames="power", donate_argnums=0)
     def raised(x, *, power):
