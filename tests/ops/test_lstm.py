@@ -24,7 +24,13 @@ FEW = ("ordinary", "odd, one row", "one step")
 each_shape = pytest.mark.parametrize(
     "shape", [shape if shape in FEW else pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES]
 )
-each_way = pytest.mark.parametrize(("reverse", "last"), [*itertools.product([False, True], repeat=2)])
+each_way = pytest.mark.parametrize(
+    ("reverse", "last"),
+    [
+        pytest.param(reverse, last, marks=[] if reverse == last else [pytest.mark.slow])
+        for reverse, last in itertools.product([False, True], repeat=2)
+    ],
+)
 
 
 def make(shape, size=1.0):
