@@ -194,6 +194,7 @@ def test_one_diverges_and_the_others_go_on(whole, likeness, tmp_path, monkeypatc
     assert run.read_json("choices.json")["packing"] == "vmap"
     status = members_of(run)[1].read_json("status.json")
     assert (status["status"], status["exit_code"], status["reason"]) == ("failed", 5, "poisoned")
+    assert status["left"] == 2, "it keeps its column until the epoch ends in which it diverged"
     assert next(event.facts for event in told if event.kind == "member") == {"seed": 1, "reason": "poisoned"}
     assert [line["members"] for line in run.read_lines("metrics.jsonl")][:3] == [3, 2, 2]
     assert lost.status == run.read_json("status.json")["status"] == "done"
