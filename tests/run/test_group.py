@@ -115,7 +115,12 @@ def test_a_line_of_the_group_is_the_mean_of_its_members_lines(whole):
 PLACES = {"mid-epoch": 1, "at the end of an epoch": 2 * CHUNKS, "after one has left": 6 * CHUNKS + 1}
 
 
-@pytest.mark.parametrize("chunks", PLACES.values(), ids=PLACES)
+STOPS = [
+    pytest.param(chunks, id=place, marks=[pytest.mark.slow] * ("end" in place)) for place, chunks in PLACES.items()
+]
+
+
+@pytest.mark.parametrize("chunks", STOPS)
 def test_stopped_and_resumed_to_the_bit(chunks, whole, likeness, tmp_path):
     with pytest.raises(Interrupted) as caught:
         train_run(settings(tmp_path), folder=tmp_path / "group", stop=StopAt(chunks))
@@ -129,7 +134,7 @@ def test_stopped_and_resumed_to_the_bit(chunks, whole, likeness, tmp_path):
     assert resume_run(run).status == "complete"
 
 
-@pytest.mark.parametrize("number", [2, 8, 35], ids=["in the first save", "in a later one", "when one leaves"])
+@pytest.mark.parametrize("number", [2, 35], ids=["in the first save", "when one leaves"])
 def test_killed_between_the_saves_of_two_members(number, whole, likeness, tmp_path, monkeypatch):
     """The save that is cut short has reached some members only: all go back to the one before, or to the start."""
     seen, write = 0, Session.write
@@ -188,7 +193,8 @@ def poison(monkeypatch, *seeds, step=14):
 def test_one_diverges_and_the_others_go_on(whole, likeness, tmp_path, monkeypatch):
     poison(monkeypatch, 1)
     told = []
-    config = settings(tmp_path, "train.devices=1")  # all at once: the width of the program may change its bits
+    # all at once: the width of the program may change its bits
+    config = settings(tmp_path, "train.devices=1", "train.epochs=3", "train.patience=null")
     lost = train_run(config, folder=tmp_path / "lost", watch=told.append)
     run = RunFolder(lost.folder)
     assert run.read_json("choices.json")["packing"] == "vmap"
@@ -196,7 +202,7 @@ def test_one_diverges_and_the_others_go_on(whole, likeness, tmp_path, monkeypatc
     assert (status["status"], status["exit_code"], status["reason"]) == ("failed", 5, "poisoned")
     assert status["left"] == 2, "it keeps its column until the epoch ends in which it diverged"
     assert next(event.facts for event in told if event.kind == "member") == {"seed": 1, "reason": "poisoned"}
-    assert [line["members"] for line in run.read_lines("metrics.jsonl")][:3] == [3, 2, 2]
+    assert [line["members"] for line in run.read_lines("metrics.jsonl")] == [3, 2, 2]
     assert lost.status == run.read_json("status.json")["status"] == "done"
     assert lost.scores["members"]["seeds"] == [0, 2]
     assert lost.scores["notes"] == ["1 of 3 members diverged and are left out: seed 1"]
@@ -204,7 +210,7 @@ def test_one_diverges_and_the_others_go_on(whole, likeness, tmp_path, monkeypatc
     assert load_run(run).seeds == (0, 2)
     for seed in (0, 2):
         theirs, own = (members_of(one)[seed].read_lines("metrics.jsonl") for one in (whole, run))
-        assert [line["val_loss"] for line in own] == pytest.approx([line["val_loss"] for line in theirs], rel=1e-4)
+        assert [line["val_loss"] for line in own] == pytest.approx([line["val_loss"] for line in theirs[:3]], rel=1e-4)
     # interrupted in the very epoch in which it is lost
     with pytest.raises(Interrupted):
         train_run(config, folder=tmp_path / "cut", stop=StopAt(CHUNKS + 1))

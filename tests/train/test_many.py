@@ -64,8 +64,14 @@ def single(kind):
     return out
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
-@pytest.mark.parametrize("kind", MODELS)
+CASES = [
+    pytest.param(kind, packing, marks=[pytest.mark.slow] * (kind != "mlp" and packing in ("cores", "loop")))
+    for packing in PACKINGS
+    for kind in MODELS
+]
+
+
+@pytest.mark.parametrize(("kind", "packing"), CASES)
 def test_a_member_is_its_single_run(kind, packing):
     model, pack = without_dropout(MODELS[kind]), pack_of(packing)
     assert len(WINDOWS) % BATCH, "the last batch is ragged"
@@ -114,7 +120,7 @@ def test_a_member_comes_back_with_its_bits_and_its_key():
         chex.assert_trees_all_equal(member(states, index), begun(MLP, seed))
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("packing", ["turns", "loop"])
 def test_a_fast_pack_is_compared_with_its_safe_compilation(packing):
     pack = pack_of(packing)._replace(layout=pack_of(packing).layout._replace(compile="fast"))
     assert safe_layout(pack) == pack_of(packing)
