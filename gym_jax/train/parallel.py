@@ -74,7 +74,7 @@ def request_cpu_devices(placement: Placement | Literal["auto"], count: int | Non
 
     Does nothing once devices are open: `make_layout` then says what is missing.
     """
-    said = jax.config.read("jax_num_cpu_devices") > 0  # by JAX_NUM_CPU_DEVICES, say: `auto` takes what it finds
+    said = getattr(jax.config, "jax_num_cpu_devices") > 0  # noqa: B009 - by JAX_NUM_CPU_DEVICES, say
     wanted = count or (cpu_cores() if placement == "cores" or (placement == "auto" and not said) else None)
     if wanted and placement != "one":
         try:
