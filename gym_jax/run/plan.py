@@ -65,7 +65,7 @@ class Plan(NamedTuple):
 def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
     choices = choices or {}
-    request_cpu_devices(config.train.placement, config.train.devices)
+    request_cpu_devices(config.train.placement, choices.get("devices", config.train.devices))
     prepared = prepare(config, load_panel(config))
     model = build_model(config, shape_of(prepared))
     windows = cut(config, prepared, "train")
@@ -78,7 +78,8 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
             )
     steps = -(-len(windows) // config.train.batch_size)
     with parts_shown(config):
-        flops = _flops(config, model, windows, steps)
+        settled = {"chunk", "placement"} <= choices.keys()
+        flops = 0 if settled else _flops(config, model, windows, steps)
     val, seeds, pack = cut(config, prepared, "val"), config.train.seeds, None
     longest = int(np.clip(CHUNK_FLOPS / max(flops * seeds, 1), 2, LONGEST_CHUNK))
     chunk = choices.get("chunk") or config.train.chunk or longest

@@ -1,8 +1,8 @@
 """How a program is compiled: safely, or as fast as this CPU allows.
 
 XLA's CPU compiler hands some sums to a library (YNNPACK's reduce fusion) that reads garbage in a few programs and says
-nothing. One option of a `jit` keeps that library to single products. It costs nothing on most programs and up to a
-fifth on others, so it is what everything is compiled with that has not been compared with such a program.
+nothing. One option of a `jit` keeps that library to single products. It costs nothing on an LSTM and up to a
+third on other programs, so it is what everything is compiled with that has not been compared with such a program.
 """
 
 import functools
