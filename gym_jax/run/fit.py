@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gym_jax.config.schema import Config
 from gym_jax.data.order import sequential, shuffled
 from gym_jax.metrics import plain
 from gym_jax.run.assemble import build_loss, build_optimiser, host_course, step_settings
@@ -22,7 +23,7 @@ from gym_jax.run.start import keep_settings, unnamed
 from gym_jax.train.loop import Position, Progress, train
 from gym_jax.train.parallel import Epoch, make_epoch, make_evaluation
 from gym_jax.train.profile import profiled
-from gym_jax.train.race import AGREE, AGREE_ROUNDED, race, record_gradients
+from gym_jax.train.race import AGREE, AGREE_ROUNDED, Won, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
 from gym_jax.types import Step, TrainState
 
@@ -54,19 +55,11 @@ def fit(
     plan, epoch = settle_layout(plan, session, step_for, tell)
     validate = _validation(plan, loss)
     rates = Rates(schedule, plan.steps)
-    saved = mark = time.monotonic()
-    windows, code = 0, None
-
-    def hold(position: Position) -> bool:
-        nonlocal code
-        code = stop() if stop else None
-        if code is None and time.monotonic() >= deadline:
-            code = 0
-        due = time.monotonic() - saved >= config.run.save_seconds
-        return code is not None or due or position.batch == 0 or config.track.profile > 0
+    pace = Pace(config, stop, deadline)
+    mark, windows = time.monotonic(), 0
 
     chunks = -(-plan.steps // plan.chunk) * (config.train.epochs - session.position.epoch)
-    for progress in traced(_chunks(plan, session, epoch, hold), run, config.track.profile, chunks):
+    for progress in traced(_chunks(plan, session, epoch, pace.hold), run, config.track.profile, chunks):
         session.advance(progress)
         windows += progress.windows
         lr = rates.after(session.step) * session.plateau.scale
@@ -95,11 +88,11 @@ def fit(
         if progress.state is None:
             continue
         over = session.position.epoch == config.train.epochs
-        if code is not None and not over:
-            return code
-        if not over and time.monotonic() - saved >= config.run.save_seconds:
+        if pace.code is not None and not over:
+            return pace.code
+        if not over and pace.due:
             session.save()
-            saved = time.monotonic()
+            pace.saved = time.monotonic()
             if config.track.log_level == "debug":
                 run.log("saved", step=session.step)
             tell(Event("saved", {"step": session.step}))
@@ -116,23 +109,60 @@ def settle_layout(
     config, run = plan.config, session.folder
     if not plan.lanes:
         return plan, make_epoch(step_for, plan.layout)
-    began = time.monotonic()
-    probe_for = functools.partial(
-        make_train_step, plan.model, build_loss(config), record_gradients(), **step_settings(config)
-    )
-    order = shuffled(config.train.seed, session.position.epoch, len(plan.train), config.train.batch_size)[: plan.chunk]
-    tolerance = AGREE if config.train.compute_dtype == "float32" else AGREE_ROUNDED
-    won = race(step_for, probe_for, session.state, plan.train, order, plan.lanes, tolerance=tolerance)
-    facts = {**won.layout.names, "race": [lane.facts for lane in won.lanes]}
-    run.write_json("choices.json", {**run.read_json("choices.json"), **facts})
-    seconds = round(time.monotonic() - began, 3)
-    run.log("placement", **facts, seconds=seconds)
-    tell(Event("placement", {**facts, "seconds": seconds}))
+    order = shuffled(config.train.seed, session.position.epoch, len(plan.train), config.train.batch_size)
+    won = hold_race(plan, run, step_for, session.state, order, tell)
     session.state = won.layout.replicate(session.state)
     plan = plan._replace(layout=won.layout, lanes=(), config=with_layout(config, won.layout))
     keep_settings(run, plan.config)
     session.facts = {**session.facts, "config": unnamed(plan.config).document()}
     return plan, won.epoch
+
+
+def hold_race(
+    plan: Plan,
+    run: RunFolder,
+    step_for: Callable[..., Step],
+    state: TrainState,
+    order: np.ndarray,
+    tell: Callable[[Event], None],
+    make: Callable[..., Any] | None = None,
+) -> Won:
+    """Race the plan's lanes over a chunk of the order; note, tell and return what came of it."""
+    config, began = plan.config, time.monotonic()
+    probe_for = functools.partial(
+        make_train_step, plan.model, build_loss(config), record_gradients(), **step_settings(config)
+    )
+    tolerance = AGREE if config.train.compute_dtype == "float32" else AGREE_ROUNDED
+    chunk = order[: plan.chunk]
+    won = race(step_for, probe_for, state, plan.train, chunk, plan.lanes, make=make, tolerance=tolerance)
+    facts = {**won.layout.names, "race": [lane.facts for lane in won.lanes]}
+    run.write_json("choices.json", {**run.read_json("choices.json"), **facts})
+    seconds = round(time.monotonic() - began, 3)
+    run.log("placement", **facts, seconds=seconds)
+    tell(Event("placement", {**facts, "seconds": seconds}))
+    return won
+
+
+class Pace:
+    """When a run pauses between two chunks: at the end of an epoch, to be saved, to leave."""
+
+    def __init__(self, config: Config, stop: Callable[[], int | None] | None, deadline: float) -> None:
+        self.config, self.stop, self.deadline = config, stop, deadline
+        self.saved = time.monotonic()
+        self.code: int | None = None
+        """What to leave with, as of the last chunk."""
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self.saved >= self.config.run.save_seconds
+
+    def hold(self, position: Position) -> bool:
+        """Ask for a stop; return whether the state of the chunk that is on its way will be looked at."""
+        self.code = self.stop() if self.stop else None
+        if self.code is None and time.monotonic() >= self.deadline:
+            self.code = 0
+        return self.code is not None or self.due or position.batch == 0 or self.config.track.profile > 0
 
 
 class Rates:

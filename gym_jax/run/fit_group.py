@@ -13,14 +13,13 @@ from gym_jax.data.order import sequential
 from gym_jax.errors import Diverged
 from gym_jax.metrics import plain
 from gym_jax.run.assemble import build_loss, build_optimiser, host_course, step_settings
-from gym_jax.run.fit import Event, Rates, traced
+from gym_jax.run.fit import Event, Pace, Rates, hold_race, traced
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.members import Member, save_together, training
 from gym_jax.run.plan import Plan
 from gym_jax.run.seats import Seats, seat
 from gym_jax.train.loop import Position, Progress, train
 from gym_jax.train.many import ManyEpoch, Pack, make_many_epoch, make_many_evaluation
-from gym_jax.train.race import AGREE, AGREE_ROUNDED, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
 from gym_jax.types import Step, TrainState
 
@@ -49,20 +48,12 @@ def fit_group(
     pack, epoch = settle_pack(plan, run, members, step_for, tell)
     validate = _validation(plan, pack, loss)
     rates = Rates(schedule, plan.steps)
-    saved = mark = time.monotonic()
-    windows, code = 0, None
-
-    def hold(position: Position) -> bool:
-        nonlocal code
-        code = stop() if stop else None
-        if code is None and time.monotonic() >= deadline:
-            code = 0
-        due = time.monotonic() - saved >= config.run.save_seconds
-        return code is not None or due or position.batch == 0 or config.track.profile > 0
+    pace = Pace(config, stop, deadline)
+    mark, windows = time.monotonic(), 0
 
     begun = training(members)[0].session.position.epoch
     count = -(-plan.steps // plan.chunk) * (config.train.epochs - begun)
-    for progress, seats in traced(_chunks(plan, members, pack, epoch, hold), run, config.track.profile, count):
+    for progress, seats in traced(_chunks(plan, members, pack, epoch, pace.hold), run, config.track.profile, count):
         for owner, part in seats.deal(progress, plan.layout):
             try:
                 owner.session.advance(part)
@@ -102,14 +93,14 @@ def fit_group(
         if progress.state is None or not live:
             continue
         over = position.epoch == config.train.epochs
-        if code is not None and not over:
-            return code
-        if not over and time.monotonic() - saved >= config.run.save_seconds:
+        if pace.code is not None and not over:
+            return pace.code
+        if not over and pace.due:
             save_together(run, live)
             for owner in live:
                 if owner.fault is not None:
                     _tell_lost(owner, run, tell)
-            saved = time.monotonic()
+            pace.saved = time.monotonic()
             if config.track.log_level == "debug":
                 run.log("saved", step=step)
             tell(Event("saved", {"step": step}))
@@ -123,20 +114,9 @@ def settle_pack(
     assert plan.pack is not None
     if not plan.lanes:
         return plan.pack, make_many_epoch(step_for, plan.pack)
-    config, began = plan.config, time.monotonic()
-    probe_for = functools.partial(
-        make_train_step, plan.model, build_loss(config), record_gradients(), **step_settings(config)
-    )
     seats = seat(members, plan.pack)
-    order = seats.orders(plan, training(members)[0].session.position.epoch)[: plan.chunk]
-    tolerance = AGREE if config.train.compute_dtype == "float32" else AGREE_ROUNDED
-    states = seats.states()
-    won = race(step_for, probe_for, states, plan.train, order, plan.lanes, make=make_many_epoch, tolerance=tolerance)
-    facts = {**won.layout.names, "race": [lane.facts for lane in won.lanes]}
-    run.write_json("choices.json", {**run.read_json("choices.json"), **facts})
-    seconds = round(time.monotonic() - began, 3)
-    run.log("placement", **facts, seconds=seconds)
-    tell(Event("placement", {**facts, "seconds": seconds}))
+    order = seats.orders(plan, training(members)[0].session.position.epoch)
+    won = hold_race(plan, run, step_for, seats.states(), order, tell, make=make_many_epoch)
     return won.layout, won.epoch
 
 

@@ -10,7 +10,7 @@ from small import small_config
 
 from gym_jax.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from gym_jax.evaluate.score import forecasters, forecasts
-from gym_jax.run import fit_group, packing
+from gym_jax.run import fit, packing
 from gym_jax.run.assemble import cut, reading
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.export import export_run
@@ -354,8 +354,8 @@ def long(monkeypatch):
     monkeypatch.setattr(packing, "LONG", 0)
     monkeypatch.setattr(packing, "quickest", lambda: "fast")
     monkeypatch.setattr(packing, "_spread", lambda *args: [])
-    raced = fit_group.race
-    monkeypatch.setattr(fit_group, "race", lambda *args, **kwargs: raced(*args, seconds=0.01, **kwargs))
+    raced = fit.race
+    monkeypatch.setattr(fit, "race", lambda *args, **kwargs: raced(*args, seconds=0.01, **kwargs))
 
 
 @pytest.mark.usefixtures("long")
