@@ -9,7 +9,7 @@ from small import small_config
 from gym_jax.config.load import load_config
 from gym_jax.config.schema import Train
 from gym_jax.errors import Interrupted
-from gym_jax.run import fit, placement
+from gym_jax.run import fit, placement, plan
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.placement import LONG, SHARED, layouts_of
 from gym_jax.run.train import resume_run, train_run
@@ -111,3 +111,14 @@ def test_a_candidate_with_wrong_numbers_is_dropped_and_said(tmp_path, monkeypatc
 def test_several_accelerators_race_shards(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert names(layouts_of(Train(), LARGE, int(LONG), {})[1]) == [("one", "fast"), ("shard", "fast")]
+
+
+def test_a_resume_asks_for_the_devices_it_began_with_and_counts_nothing(tmp_path, monkeypatch):
+    """The machine may have other cores by then."""
+    asked = []
+    monkeypatch.setattr(plan, "request_cpu_devices", lambda placement, count: asked.append((placement, count)))
+    monkeypatch.setattr(plan, "count_flops", None)
+    choices = {"placement": "cores", "devices": 3, "compile": "safe", "chunk": 5}
+    planned = plan.plan_run(small_config(tmp_path, "mlp", "train.placement=cores"), choices)
+    assert asked == [("cores", 3)]
+    assert (planned.layout, planned.lanes, planned.chunk) == (make_layout("cores", 3), (), 5)
