@@ -10,7 +10,11 @@ from conftest import ROOT
 
 import gym_jax
 from gym_jax import ops
-from gym_jax.cli import app, config, data, models, runs
+from gym_jax.allocate.outcome import Figures
+from gym_jax.allocate.policies import POLICIES
+from gym_jax.allocate.simulate import LEARNED
+from gym_jax.allocate.usage import Resource
+from gym_jax.cli import allocate, app, config, data, models, runs
 from gym_jax.cli.candidates import SHELLS
 from gym_jax.cli.log import LEVELS, Format
 from gym_jax.cli.progress import Style
@@ -48,7 +52,7 @@ COVARIATES = {"past", "known", "static", "categories", "lags", "rolling", "calen
 
 def command_names():
     single = [c.name or c.callback.__name__ for c in app.registered_commands]
-    groups = {"config": config, "data": data, "models": models, "runs": runs}
+    groups = {"allocate": allocate, "config": config, "data": data, "models": models, "runs": runs}
     assert set(groups) == {group.name for group in app.registered_groups}
     grouped = [
         f"{name} {c.name or c.callback.__name__}" for name, group in groups.items() for c in group.registered_commands
@@ -108,6 +112,9 @@ REGISTRIES = {
     "covariate": COVARIATES & {field.name for field in dataclasses.fields(Data)},
     "dataset": set(DATASETS),
     "config": set(shipped_names()),
+    "allocation_policy": {*POLICIES, LEARNED},
+    "allocation_figure": set(Figures._fields),
+    "resource": set(get_args(Resource)),
     "command": command_names(),
     "train_option": train_options(),
     "exit_code": {str(code) for code in EXIT_CODES},

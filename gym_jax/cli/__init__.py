@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from gym_jax.cli import allocate as allocations
 from gym_jax.cli import config as configs
 from gym_jax.cli.bench import bench
 from gym_jax.cli.candidates import COMPLETE, answer
@@ -193,6 +194,7 @@ def _options(
 data = typer.Typer(help="Look at data, judge them, write them in another shape.", no_args_is_help=True)
 config = typer.Typer(help="What a run would be: show, judge, compare, begin a configuration.", no_args_is_help=True)
 models = typer.Typer(help="The model kinds there are, and their settings.", no_args_is_help=True)
+allocate = typer.Typer(help="Compare allocation policies on data, learn one, recommend.", no_args_is_help=True)
 runs = typer.Typer(help="The runs there are, and what became of them.", no_args_is_help=True)
 
 for command in (train, evaluate, predict, export, generate, bench):
@@ -205,6 +207,9 @@ for view in (configs.show, configs.validate, configs.diff, configs.init, configs
     config.command(epilog=ANYWHERE)(view)
 for name, kinds in (("list", list_models), ("show", show_model)):
     models.command(name, epilog=ANYWHERE)(kinds)
+for decision in (allocations.simulate, allocations.train, allocations.recommend):
+    allocate.command(epilog=ANYWHERE)(decision)
+app.add_typer(allocate, name="allocate")
 app.add_typer(data, name="data")
 app.add_typer(config, name="config")
 app.add_typer(models, name="models")

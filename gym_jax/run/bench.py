@@ -8,14 +8,13 @@ down for a while falls on all of them.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, get_args
 
 from gym_jax.config.schema import Config
 from gym_jax.errors import ConfigError, did_you_mean, gathered, nearest
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
-from gym_jax.run.bench_chart import ENDINGS
+from gym_jax.run.bench_chart import refuse_chart
 from gym_jax.run.bench_peers import EXTRA, PEERS, is_missing
 from gym_jax.run.bench_process import Arm, measure, prepare, stop
 from gym_jax.run.bench_rows import OWN, Case, Row, row_of
@@ -110,14 +109,10 @@ def find_problems(
             refuse(f"--batch-size {size} is no number of windows", "it is at least 1", "--batch-size 64")
     if not 0 < seconds < math.inf:
         refuse(f"--seconds {seconds:g} is no length of time", "it is above 0", "--seconds 1")
-    if chart is not None:
-        path = Path(chart).expanduser()
-        if path.suffix.lower() not in ENDINGS:
-            refuse(
-                f"--chart {chart} is of no kind that is drawn", f"choose from {', '.join(ENDINGS)}", "--chart bench.png"
-            )
-        elif not path.absolute().parent.is_dir() or path.is_dir():
-            refuse(f"--chart {chart} can not be written", "it is a file in a folder that exists", "--chart bench.png")
+    try:
+        refuse_chart("--chart", chart)
+    except ConfigError as error:
+        refuse(error.message, str(error.hint), "--chart bench.png")
     return out
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gym_jax.errors import StorageError
+from gym_jax.errors import ConfigError, StorageError
 from gym_jax.run.bench_rows import OWN, Row
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -24,8 +24,12 @@ def draw_chart(rows: Sequence[Row], path: str | Path) -> Path:
 
     A case without a number has a cross on the axis. Raises StorageError when the file can not be written.
     """
+    return save_figure(make_figure(rows), path)
+
+
+def save_figure(figure: Any, path: str | Path) -> Path:
+    """Write a figure in the format of the ending; a file that is there is replaced. Raises StorageError."""
     path = Path(path).expanduser().absolute()
-    figure = make_figure(rows)
     temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     try:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
@@ -35,6 +39,20 @@ def draw_chart(rows: Sequence[Row], path: str | Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def refuse_chart(option: str, path: str | None) -> None:
+    """Raise ConfigError when a picture can not be written to this path: before any work is done."""
+    if path is None:
+        return
+    place = Path(path).expanduser()
+    if place.suffix.lower() not in ENDINGS:
+        message, hint = f"{option} {path} is of no kind that is drawn", f"choose from {', '.join(ENDINGS)}"
+    elif place.is_dir() or not place.absolute().parent.is_dir():
+        message, hint = f"{option} {path} can not be written", "it is a file in a folder that exists"
+    else:
+        return
+    raise ConfigError(message, hint=hint, attempt=f"{option} chart.png", code="usage")
 
 
 def make_figure(rows: Sequence[Row]) -> Any:

@@ -1,0 +1,247 @@
+"""`gymjax allocate`: which policy is right for these workloads, and what each of them should get."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from gym_jax.cli.options import AsJson, Overrides, Platform, Root
+
+Data = Annotated[str, typer.Argument(help="File, folder or quoted glob of usage.")]
+Target = Annotated[str | None, typer.Option(help="Column that holds what was used.", show_default="the only number")]
+Resource = Annotated[Literal["cpu", "memory", "disk"], typer.Option(help="What is allocated.")]
+Every = Annotated[Literal["hour", "day"], typer.Option(help="How long a decision holds.")]
+Risk = Annotated[
+    list[str] | None,
+    typer.Option(help="Share of the time in violation to compare at; may be repeated.", show_default="5%, 1%, 0.1%"),
+]
+Days = Annotated[float, typer.Option(help="Days before it on which margins are tuned.")]
+Most = Annotated[
+    float | None, typer.Option(help="Highest chance of a violation that the learned policy may give one decision.")
+]
+SEED = Annotated[int, typer.Option(help="Of the learned policy.")]
+EPOCHS = Annotated[int, typer.Option(help="Passes over the history, at most.")]
+
+
+def simulate(
+    ctx: typer.Context,
+    data: Data,
+    overrides: Overrides = None,
+    target: Target = None,
+    request: Annotated[str | None, typer.Option(help="Column that holds what was given.")] = None,
+    resource: Resource = "cpu",
+    every: Every = "hour",
+    test_days: Annotated[float, typer.Option(help="Days at the end on which policies are judged.")] = 7.0,
+    val_days: Days = 7.0,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", help="vpa, max:days=7, percentile:share=0.95 ...; may be repeated."),
+    ] = None,
+    without_learned: Annotated[bool, typer.Option("--without-learned", help="Leave the learned policy out.")] = False,
+    run: Annotated[str | None, typer.Option(help="A learned allocation to use instead of learning one.")] = None,
+    unseen: Annotated[
+        int, typer.Option(help="Judge workloads in so many groups by what the others taught; 0: own history too.")
+    ] = 0,
+    risk: Risk = None,
+    most: Most = None,
+    price: Annotated[float | None, typer.Option(help="Money for a core-hour, or a GiB-hour.")] = None,
+    cold_start: Annotated[bool, typer.Option("--cold-start", help="Also with 1 h to 7 d of history.")] = False,
+    chart: Annotated[str | None, typer.Option(help="Draw the frontier into this file: .png, .svg, .pdf.")] = None,
+    worst_chart: Annotated[str | None, typer.Option(help="Draw the five worst workloads into this file.")] = None,
+    seed: SEED = 0,
+    epochs: EPOCHS = 40,
+    root: Root = None,
+    platform: Platform = None,
+    as_json: AsJson = False,
+) -> None:
+    """Walk forward through the data with every policy and compare them at equal violation.
+
+    Each decision sees only what was before it. The learned policy is trained on what lies before the test. Nothing is
+    written but the charts.
+    """
+    from gym_jax.cli.allocate_show import print_simulation, telling
+    from gym_jax.cli.platform import choose_platform
+    from gym_jax.cli.show import print_json
+    from gym_jax.metrics import plain
+    from gym_jax.train.parallel import request_cpu_devices
+
+    choose_platform(platform, None)
+    request_cpu_devices("auto")
+    from gym_jax.allocate.frontier import RISKS
+    from gym_jax.allocate.learned import Recipe
+    from gym_jax.allocate.protocol import Protocol
+    from gym_jax.run.allocate import SMALL, Question, read_workloads, simulate_data
+    from gym_jax.run.allocate_chart import draw_frontier, draw_worst
+    from gym_jax.run.allocation import find_allocation, load_allocation
+    from gym_jax.run.bench_chart import refuse_chart
+
+    refuse_chart("--chart", chart)
+    refuse_chart("--worst-chart", worst_chart)
+    risks = tuple(sorted({_risk(word) for word in risk}, reverse=True)) if risk else RISKS
+    protocol = Protocol(
+        24 if every == "day" else 1, test_days, val_days, risks, SMALL[resource], 1.0 if most is None else most
+    )
+    question = Question(
+        protocol,
+        tuple(policy or ()),
+        learned=not without_learned,
+        unseen=unseen,
+        recipe=Recipe(seed=seed, epochs=epochs),
+        price=price,
+        cold_start=cold_start,
+    )
+    kept = None if run is None else load_allocation(find_allocation(run, root)).learned
+    with telling(ctx.obj) as tell:
+        read = read_workloads(_settings(data, overrides, target), resource=resource, request=request)
+        answer = simulate_data(read, question, learned=kept, watch=tell)
+    document = {"data": data, **answer.document}
+    document["chart"] = document["worst_chart"] = None
+    if chart:
+        title = f"{read.channel}: {document['workloads']} workloads, decided every {every}, {test_days:g} days"
+        document["chart"] = str(draw_frontier(answer.simulation, chart, title=title))
+    if worst_chart:
+        at = risks[min(1, len(risks) - 1)]
+        best = document.get("best", next(iter(answer.simulation.test)))
+        names = [one["name"] for one in document["worst"][f"{at:g}"]]
+        document["worst_chart"] = str(draw_worst(answer.simulation, names, worst_chart, policy=best, risk=at))
+    if as_json:
+        print_json("allocate simulate", _plain(document, plain))
+    else:
+        print_simulation(document)
+
+
+def train(
+    ctx: typer.Context,
+    data: Data,
+    overrides: Overrides = None,
+    target: Target = None,
+    resource: Resource = "cpu",
+    every: Every = "hour",
+    val_days: Days = 14.0,
+    risk: Risk = None,
+    most: Most = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="time and two words")] = None,
+    seed: SEED = 0,
+    epochs: EPOCHS = 40,
+    root: Root = None,
+    platform: Platform = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn an allocation from all of the data and keep it, for `gymjax allocate recommend`."""
+    from gym_jax.cli.allocate_show import print_trained, telling
+    from gym_jax.cli.platform import choose_platform
+    from gym_jax.cli.show import print_json
+    from gym_jax.train.parallel import request_cpu_devices
+
+    choose_platform(platform, None)
+    request_cpu_devices("auto")
+    from gym_jax.allocate.learned import Recipe
+    from gym_jax.allocate.protocol import Protocol
+    from gym_jax.run.allocate import SMALL
+    from gym_jax.run.allocation import ROOT, train_allocation
+    from gym_jax.run.runs import free_path
+
+    free_path(root or ROOT, name=name)
+    risks = tuple(_risk(word) for word in risk or ())
+    protocol = Protocol(
+        24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], 1.0 if most is None else most
+    )
+    with telling(ctx.obj) as tell:
+        folder, facts = train_allocation(
+            _settings(data, overrides, target),
+            resource=resource,
+            protocol=protocol,
+            recipe=Recipe(seed=seed, epochs=epochs),
+            name=name,
+            root=root or ROOT,
+            watch=tell,
+        )
+    short = {key: facts[key] for key in ("resource", "column", "unit", "workloads", "days", "prices", "notes")}
+    if as_json:
+        print_json("allocate train", {"run": str(folder.path), **short})
+    else:
+        print_trained(str(folder.path), short)
+
+
+def recommend(
+    ctx: typer.Context,
+    run: Annotated[str, typer.Argument(help="Folder or name of a learned allocation, or latest.")],
+    overrides: Overrides = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="Usage up to now.", show_default="as trained")
+    ] = None,
+    target: Target = None,
+    risk: Annotated[str, typer.Option(help="Share of the time in violation to stand for.")] = "1%",
+    format: Annotated[
+        Literal["table", "json", "csv", "patch", "vpa"],
+        typer.Option(help="patch and vpa are YAML for Kubernetes."),
+    ] = "table",
+    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
+    no_limits: Annotated[bool, typer.Option("--no-limits", help="Requests alone.")] = False,
+    least: Annotated[str | None, typer.Option("--min", help="Smallest request, such as 25m or 250Mi.")] = None,
+    kind: Annotated[
+        Literal["Deployment", "StatefulSet", "DaemonSet"], typer.Option(help="Of the workloads, in YAML.")
+    ] = "Deployment",
+    root: Root = None,
+    platform: Platform = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what every workload should get from now on: request, limit, and why."""
+    from gym_jax.cli.allocate_show import print_recommendations, write_recommendations
+    from gym_jax.cli.platform import choose_platform
+
+    choose_platform(platform, None)
+    from gym_jax.run.allocation import find_allocation, recommend_run
+
+    folder = find_allocation(run, root)
+    facts = folder.read_json("allocation.json")
+    config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"))
+    found, kept, _ = recommend_run(
+        folder, config, risk=_risk(risk), limits=not no_limits, least=_least(least, facts.get("resource", "cpu"))
+    )
+    wanted = "json" if as_json else format
+    facts = {"run": str(folder.path), "data": config.data.path, "risk": _risk(risk), "kind": kind}
+    if out:
+        path = write_recommendations(found, kept, out, wanted, facts)
+        print(f"{len(found):,} workloads in {path}")
+    else:
+        print_recommendations(found, kept, wanted, facts)
+
+
+def _settings(data: str, overrides: list[str] | None, target: str | None) -> Any:
+    from gym_jax.config.load import load_config
+
+    given = {"data.path": data, **({"data.target": [target]} if target else {})}
+    return load_config([], overrides or [], given)
+
+
+def _risk(word: str) -> float:
+    """Return a share of `1%` or `0.01`. Raises ConfigError."""
+    from gym_jax.errors import ConfigError
+
+    try:
+        value = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 0.5:
+        raise ConfigError(
+            f"`{word}` is no risk", hint="a share of the time, such as 1% or 0.01", attempt="--risk 1%", code="usage"
+        )
+    return value
+
+
+def _least(word: str | None, resource: str) -> float | None:
+    from gym_jax.data.units import read_quantities
+
+    if word is None:
+        return None
+    values, _ = read_quantities([word], "cores" if resource == "cpu" else "bytes", "--min", "the command line")
+    return float(values[0])
+
+
+def _plain(value: Any, plain: Any) -> Any:
+    """Return a document in which every number is JSON's."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item, plain) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, plain) for item in value]
+    return plain(value)

@@ -1,0 +1,249 @@
+"""How allocations are told: tables and sentences for people."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gym_jax.cli.show import print_table
+
+LEVEL = ("policy", "violation", "p90", "unmet", "waste", "alloc/use", "slack", "changes/day")
+
+
+@contextmanager
+def telling(output: Any) -> Iterator[Callable[[str], None]]:
+    """Give a function that says on stderr what goes on; a line is said once in a while, nothing with -q."""
+    from gym_jax.cli.bench_show import is_terminal
+
+    live = is_terminal()
+    quiet = bool(getattr(output, "quiet", 0)) or getattr(output, "format", "text") != "text"
+    last = [""]
+
+    def tell(words: str) -> None:
+        if quiet:
+            return
+        if live:
+            print(f"\r\x1b[2K{words}", end="", file=sys.stderr, flush=True)
+        elif words.split(":")[0] != last[0]:
+            print(words.split(":")[0], file=sys.stderr, flush=True)
+        last[0] = words.split(":")[0]
+
+    try:
+        yield tell
+    finally:
+        if live and not quiet and last[0]:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, with as many digits as say something."""
+    return f"{100 * share:.2f} %" if share >= 0.0005 else f"{100 * share:.3f} %"
+
+
+def print_simulation(document: Mapping[str, Any]) -> None:
+    """Print the tables of a simulation and what follows from them."""
+    policies, protocol = document["policies"], document["protocol"]
+    hold = "day" if protocol["every"] == 24 else "hour"
+    print(
+        f"{document['column']} in {document['unit']}: {document['workloads']:,} workloads, a decision every {hold}, "
+        f"judged on the last {protocol['test_days']:g} days, tuned on the {protocol['val_days']:g} days before"
+    )
+    rows = [
+        (name, *_figures(block["plain"]), f"{block['plain']['slack']:.2f}", f"{block['plain']['changes']:.1f}")
+        for name, block in policies.items()
+        if block["plain"]
+    ]
+    if rows:
+        print_table(LEVEL, rows, "\nas they are")
+    for risk in protocol["risks"]:
+        key = f"{risk:g}"
+        rows = []
+        for name, block in policies.items():
+            found, tuned = block["at"][key]["frontier"], block["at"][key]["tuned"]
+            rows.append(
+                (
+                    name,
+                    f"{found['ratio']:.3f}",
+                    f"{found['low']:.2f} to {found['high']:.2f}",
+                    f"x {found['scale']:.2f}",
+                    percent(tuned["violation"]),
+                    percent(tuned["violation_p90"]),
+                    f"{tuned['ratio']:.3f}",
+                    f"x {tuned['scale']:.2f}",
+                )
+            )
+        rows.sort(key=lambda row: float(row[1]))
+        columns = ("policy", "alloc/use", "95 %", "factor", "violation", "p90", "alloc/use", "margin")
+        title = f"\nat {100 * risk:g} % violation: off the test's own frontier (left), by a margin tuned before (right)"
+        print_table(columns, rows, title)
+    _print_differences(document)
+    if money := document.get("money"):
+        print(f"\n{money_line(document, money)}")
+    if worst := document.get("worst"):
+        key = f"{protocol['risks'][min(1, len(protocol['risks']) - 1)]:g}"
+        rows = [
+            (one["name"], percent(one["violation"]), f"{one['ratio']:.2f}", one["mean_usage"]) for one in worst[key]
+        ]
+        print_table(
+            ("workload", "violation", "alloc/use", "mean usage"),
+            rows,
+            f"\nworst under {document['best']} set for {key}",
+        )
+    if cold := document.get("cold_start"):
+        names = [name for name in cold[0] if name != "hours"]
+        rows = [
+            (
+                f"{row['hours']:g} h" if row["hours"] < 24 else f"{row['hours'] / 24:g} d",
+                *(
+                    "-" if row[name] is None else f"{percent(row[name]['violation'])} at {row[name]['ratio']:.2f}"
+                    for name in names
+                ),
+            )
+            for row in cold
+        ]
+        print_table(("history", *names), rows, "\ncold start: violation and alloc/use on the first day")
+    for name, share in document["left_out"].items():
+        print(f"note: {name} had no answer for {share:.1%} of the measured steps; no policy is judged there")
+    for note in document["notes"]:
+        print(f"note: {note}")
+    for name in ("chart", "worst_chart"):
+        if document.get(name):
+            print(f"{name.replace('_', ' ')}: {document[name]}")
+
+
+def _first_day(found: Mapping[str, float] | None) -> str:
+    return "-" if found is None else f"{percent(found['violation'])} at {found['ratio']:.2f}"
+
+
+def _figures(block: Mapping[str, float]) -> tuple[str, ...]:
+    shares = [percent(block[name]) for name in ("violation", "violation_p90", "unmet")]
+    return (*shares, f"{block['waste']:.2f}", f"{block['ratio']:.3f}")
+
+
+def _print_differences(document: Mapping[str, Any]) -> None:
+    best = document.get("best")
+    for name, risks in document.get("differences", {}).items():
+        parts = []
+        for risk, found in risks.items():
+            word = "no evidence of a difference" if not found["sure"] else ("less" if found["mean"] < 0 else "MORE")
+            parts.append(
+                f"at {100 * float(risk):g} % {found['mean']:+.3f} ({found['low']:+.2f} to {found['high']:+.2f}, "
+                f"{word}; cheaper for {found['cheaper_for']} of {document['workloads']})"
+            )
+        if name == next(iter(document["differences"])):
+            print(f"\nalloc/use of {best} minus another policy, at equal violation, bootstrap over workloads")
+        print(f"  {name}: " + "; ".join(parts))
+
+
+def money_line(document: Mapping[str, Any], money: Mapping[str, Any]) -> str:
+    """Return what is saved against another policy's defaults, in one sentence."""
+    unit = {"cores": "core-hours"}.get(document["unit"], f"{document['unit']}-hours")
+    size = 1.0
+    if document["unit"] == "bytes":
+        unit, size = "GiB-hours", 2.0**30
+    line = (
+        f"{document['best']} saves {money['saved_per_day'] / size:,.0f} {unit} a day per 1,000 workloads "
+        f"(95 %: {money['low'] / size:,.0f} to {money['high'] / size:,.0f}; {money['share']:.0%}) against "
+        f"{money['against']} as it is, at the same {percent(money['violation'])} violation"
+    )
+    if "saved_per_day_money" in money:
+        line += f": {money['saved_per_day_money']:,.2f} a day ({money['low_money']:,.2f} to {money['high_money']:,.2f})"
+    return line
+
+
+def print_trained(path: str, facts: Mapping[str, Any]) -> None:
+    """Print what was learned, and what to do with it."""
+    print(
+        f"learned from {facts['workloads']:,} workloads of {facts['days']:.1f} days: "
+        f"{facts['column']} in {facts['unit']}"
+    )
+    rows = [
+        (f"{100 * float(risk):g} %", f"{price['violation']:.3g}", f"x {price['margin']:.3f}", f"{price['reaction']:g}")
+        for risk, price in sorted(facts["prices"].items(), key=lambda item: -float(item[0]))
+    ]
+    print_table(("risk", "price of a violation", "margin", "reaction"), rows)
+    for note in facts["notes"]:
+        print(f"note: {note}")
+    print(f"\nkept in {path}\ntry: gymjax allocate recommend {path} --risk 1%")
+
+
+def print_recommendations(found: Sequence[Any], kept: Any, format: str, facts: Mapping[str, Any]) -> None:
+    """Print recommendations as a table, JSON, CSV or YAML."""
+    if format == "table":
+        _print_table(found, kept, facts)
+    else:
+        print(_text(found, kept, format, facts), end="")
+
+
+def write_recommendations(found: Sequence[Any], kept: Any, out: str, format: str, facts: Mapping[str, Any]) -> Path:
+    """Write recommendations into a file, whole or not at all; a table becomes CSV. Raises StorageError."""
+    from gym_jax.errors import StorageError
+
+    path = Path(out).expanduser().absolute()
+    text = _text(found, kept, "csv" if format == "table" else format, facts)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} can not be written: {error.strerror or error}", hint="is there room?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _print_table(found: Sequence[Any], kept: Any, facts: Mapping[str, Any]) -> None:
+    from gym_jax.allocate.quantity import quantity
+    from gym_jax.allocate.recommend import because
+
+    rows = [
+        (
+            one.name,
+            quantity(one.request, kept.resource),
+            "-" if one.limit is None else quantity(one.limit, kept.resource),
+            because(one.why),
+        )
+        for one in found
+    ]
+    print_table(("workload", "request", "limit", "why"), rows)
+    print(f"\nset for {100 * facts['risk']:g} % of the time in violation, mean over workloads; {facts['run']}")
+
+
+def _text(found: Sequence[Any], kept: Any, format: str, facts: Mapping[str, Any]) -> str:
+    from gym_jax.allocate.kubernetes import autoscalers, patches
+    from gym_jax.allocate.quantity import quantity
+    from gym_jax.allocate.recommend import because
+
+    if format == "patch":
+        return patches(found, kept.resource, facts["kind"])
+    if format == "vpa":
+        return autoscalers(found, kept.resource, facts["kind"])
+    if format == "json":
+        rows = [
+            {
+                "name": one.name,
+                "request": one.request,
+                "request_quantity": quantity(one.request, kept.resource),
+                "limit": one.limit,
+                "limit_quantity": None if one.limit is None else quantity(one.limit, kept.resource),
+                "lower": one.lower,
+                "why": {**one.why, "words": because(one.why)},
+            }
+            for one in found
+        ]
+        document = {"schema": 1, "command": "allocate recommend", "status": "ok", **facts, "resource": kept.resource}
+        return json.dumps({**document, "workloads": rows}, indent=1, allow_nan=False) + "\n"
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(("workload", "request", "limit", "lower", "request_quantity", "limit_quantity", "why"))
+    for one in found:
+        limit = "" if one.limit is None else one.limit
+        words = "" if one.limit is None else quantity(one.limit, kept.resource)
+        writer.writerow(
+            (one.name, one.request, limit, one.lower, quantity(one.request, kept.resource), words, because(one.why))
+        )
+    return lines.getvalue()

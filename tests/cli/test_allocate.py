@@ -1,0 +1,181 @@
+"""`gymjax allocate`: its tables, documents, charts and errors."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from usages import daily
+
+from gym_jax.cli import main
+
+SMALL = ["--epochs=2", "--val-days=3"]
+
+
+@pytest.fixture(scope="module")
+def usage(tmp_path_factory):
+    """A file of three workloads of twelve days, with what they were given and a new one of some hours."""
+    frames = []
+    for seed, name in enumerate(("web", "db", "batch")):
+        one = daily(12, seed=seed, name=name, height=seed + 1)
+        times = pd.to_datetime(one.first + np.arange(len(one.usage)) * one.step)
+        frames.append(pd.DataFrame({"unique_id": name, "ds": times, "cpu_cores": one.usage, "given_cores": 4.0}))
+    frames.append(frames[0].tail(100).assign(unique_id="new"))
+    path = tmp_path_factory.mktemp("usage") / "usage.csv"
+    pd.concat(frames).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def old(usage):
+    path = usage.with_name("old.csv")
+    frame = pd.read_csv(usage)
+    frame[frame.unique_id != "new"].to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(usage, old, tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    words = ["allocate", "train", str(old), "--target=cpu_cores", "--name=first", f"--root={root}", *SMALL, "-q"]
+    assert main(words) == 0
+    return root
+
+
+def say(capsys, *words, code=0):
+    assert main(["allocate", *map(str, words)]) == code
+    return capsys.readouterr()
+
+
+def test_simulate_compares_every_policy_and_draws(old, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["simulate", old, "--target=cpu_cores", "--request=given_cores", "--test-days=2", *SMALL]
+    drawn = ["--chart=frontier.png", "--worst-chart=worst.png", "--price=0.03", "--cold-start"]
+    out, _ = say(capsys, *words, *drawn, "--json")
+    document = json.loads(out)
+    names = {"vpa", "krr", "autopilot", "max", "percentile", "hour-of-day", "oracle", "request", "learned"}
+    assert set(document["policies"]) == names
+    for block in document["policies"].values():
+        assert set(block["at"]) == {"0.05", "0.01", "0.001"}
+        for at in block["at"].values():
+            assert at["frontier"]["low"] <= at["frontier"]["ratio"] * 1.05
+            assert 0 <= at["tuned"]["violation"] <= 1
+    assert set(document["differences"]) == names - {"learned", "oracle"}
+    assert document["money"]["low"] <= document["money"]["saved_per_day"] <= document["money"]["high"]
+    assert document["money"]["saved_per_day_money"] == pytest.approx(0.03 * document["money"]["saved_per_day"])
+    assert [row["hours"] for row in document["cold_start"]] == [1, 6, 24, 72, 168]
+    assert len(document["worst"]["0.01"]) == 3
+    for name in ("frontier.png", "worst.png"):
+        assert (tmp_path / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frontier.png", "worst.png"]
+
+
+def test_simulate_tells_people_the_same(old, capsys):
+    words = ["simulate", old, "--target=cpu_cores", "--test-days=2", *SMALL, "--policy=vpa", "--policy=max:days=3"]
+    out, err = say(capsys, *words, "--risk=2%", "--every=day", "--unseen=3")
+    assert "3 workloads, a decision every day" in out
+    assert "at 2 % violation" in out
+    assert "max:days=3" in out
+    assert "learned saves" in out
+    assert "no evidence of a difference" in out or "less" in out
+    assert "learning 3 of 3" in err
+
+
+def test_without_the_learned_policy_nothing_is_trained(old, capsys):
+    words = [
+        "simulate",
+        old,
+        "--target=cpu_cores",
+        "--test-days=2",
+        "--val-days=2",
+        "--without-learned",
+        "--json",
+        "-q",
+    ]
+    document = json.loads(say(capsys, *words).out)
+    assert "learned" not in document["policies"]
+    assert document["prices"] == {}
+
+
+def test_a_day_of_memory_is_decided_in_bytes(usage, tmp_path, capsys):
+    frame = pd.read_csv(usage)
+    frame = frame[frame.unique_id != "new"].assign(memory_mib=lambda rows: 1000 * rows.pop("cpu_cores"))
+    path = tmp_path / "memory.csv"
+    frame.drop(columns="given_cores").to_csv(path, index=False)
+    words = ["simulate", path, "--resource=memory", "--every=day", "--test-days=2", *SMALL, "--json", "-q"]
+    document = json.loads(say(capsys, *words).out)
+    assert (document["unit"], document["resource"]) == ("bytes", "memory")
+    assert document["policies"]["vpa"]["plain"]["allocated"] > 24 * 250e6
+    disk = json.loads(say(capsys, *words[:2], "--resource=disk", *words[3:]).out)
+    assert "trend" in disk["policies"]
+
+
+def test_recommend_says_what_each_workload_gets_and_why(usage, trained, capsys):
+    words = ["recommend", "first", f"--root={trained}", "--data", usage]
+    out, _ = say(capsys, *words)
+    assert "highest so far" in out
+    assert "of its own held-out usage" in out
+    document = json.loads(say(capsys, *words, "--json").out)
+    found = {row["name"]: row for row in document["workloads"]}
+    assert set(found) == {"web", "db", "batch", "new"}
+    for row in found.values():
+        assert row["lower"] <= row["request"] <= row["limit"]
+        assert row["request_quantity"] == f"{round(1000 * row['request'])}m"
+    assert found["new"]["why"]["policy"] == "highest so far"
+    careful = json.loads(say(capsys, *words, "--risk=0.1%", "--json").out)
+    assert sum(row["request"] for row in careful["workloads"]) >= sum(row["request"] for row in found.values())
+
+
+def test_recommendations_are_csv_and_yaml_too(usage, trained, tmp_path, capsys):
+    words = ["recommend", "latest", f"--root={trained}", "--data", usage]
+    rows = list(csv.DictReader(say(capsys, *words, "--format=csv").out.splitlines()))
+    assert [row["workload"] for row in rows] == ["web", "db", "batch", "new"] or len(rows) == 4
+    patches = list(yaml.safe_load_all(say(capsys, *words, "--format=patch", "--no-limits", "--min=2").out))
+    for patch in patches:
+        (container,) = patch["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["requests"]["cpu"] >= "2000m"
+        assert "limits" not in container["resources"]
+    target = tmp_path / "vpa.yaml"
+    out, _ = say(capsys, *words, "--format=vpa", "--out", target)
+    assert str(target) in out
+    assert {one["kind"] for one in yaml.safe_load_all(target.read_text())} == {"VerticalPodAutoscaler"}
+
+
+def test_what_is_kept_is_what_was_learned(trained):
+    from gym_jax.run.allocation import find_allocation, load_allocation
+
+    folder = find_allocation("first", trained)
+    kept = load_allocation(folder)
+    assert set(kept.judgement.prices) == {0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001}
+    assert set(kept.judgement.coverage) == {"web", "db", "batch"}
+    assert sorted(path.name for path in folder.path.iterdir() if not path.name.startswith(".")) == [
+        "allocation.json",
+        "checkpoints",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["simulate", "{usage}", "--policy=vap", "--target=cpu_cores"], 2, "vpa"),
+        (["simulate", "{usage}", "--policy=request", "--target=cpu_cores", "--test-days=1"], 2, "--request"),
+        (["simulate", "{usage}", "--risk=200%", "--target=cpu_cores"], 2, "no risk"),
+        (["simulate", "{usage}", "--target=cpu_cores", "--test-days=20"], 3, "too short"),
+        (["simulate", "{usage}", "--target=cpu_core"], 3, "cpu_cores"),
+        (["simulate", "{usage}", "--target=cpu_cores", "--chart=x.bmp"], 2, ".png"),
+        (["recommend", "nothing"], 4, "no learned allocation"),
+        (["recommend", "first", "--root={root}", "--data={usage}", "--risk=40%"], 2, "not tuned"),
+        (["train", "{usage}", "--name=first", "--root={root}", "--target=cpu_cores"], 2, "exists already"),
+    ],
+)
+def test_errors_say_what_to_do_and_leave_nothing(words, code, said, usage, trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    filled = [word.format(usage=usage, root=trained) for word in words]
+    out, err = say(capsys, *filled, code=code)
+    assert out == ""
+    assert said in err
+    lines = [line.split(":")[0] for line in err.splitlines() if ":" in line]
+    assert [word for word in lines if word in ("error", "hint", "try")] == ["error", "hint", "try"]
+    assert list(tmp_path.iterdir()) == []
