@@ -50,6 +50,15 @@ def test_every_command_about_training_runs(tmp_path, monkeypatch, capsys):
     }
 
 
+def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "compare.md").read_text())
+    assert len(lines) == 6
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "compared.json"}
+
+
 def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "speed.md").read_text()
