@@ -29,6 +29,7 @@ from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
 from gym_jax.evaluate.origins import ERRORS
+from gym_jax.evaluate.permute import Kind
 from gym_jax.evaluate.resample import Blocks
 from gym_jax.evaluate.significance import TESTS, Kernel
 from gym_jax.losses import HEAD_LOSSES, LOSSES
@@ -93,6 +94,7 @@ REGISTRIES = {
     "compared_metric": set(ERRORS),
     "significance": set(TESTS),
     "bootstrap": set(get_args(Blocks)),
+    "exchanged": set(get_args(Kind)),
     "variance": set(get_args(Kernel)),
     "placement": {"auto", *PLACEMENTS},
     "compile": set(COMPILES),

@@ -24,8 +24,12 @@ def draw_chart(rows: Sequence[Row], path: str | Path) -> Path:
 
     A case without a number has a cross on the axis. Raises StorageError when the file can not be written.
     """
+    return save_figure(make_figure(rows), path)
+
+
+def save_figure(figure: Any, path: str | Path) -> Path:
+    """Write a figure in the format of the path's ending, whole or not at all. Raises StorageError."""
     path = Path(path).expanduser().absolute()
-    figure = make_figure(rows)
     temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     try:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
