@@ -50,6 +50,24 @@ def test_every_command_about_training_runs(tmp_path, monkeypatch, capsys):
     }
 
 
+def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "compare.md").read_text())
+    assert len(lines) == 6
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "compared.json"}
+
+
+def test_every_command_about_explaining_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "explain.md").read_text())
+    assert len(lines) == 3
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "explained.png", "explained.json"}
+
+
 def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "speed.md").read_text()

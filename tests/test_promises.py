@@ -32,6 +32,10 @@ from gym_jax.data.split import SplitKind
 from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
+from gym_jax.evaluate.origins import ERRORS
+from gym_jax.evaluate.permute import Kind
+from gym_jax.evaluate.resample import Blocks
+from gym_jax.evaluate.significance import TESTS, Kernel
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
@@ -91,6 +95,11 @@ REGISTRIES = {
     "log_level": set(LEVELS),
     "completion": set(SHELLS),
     "metric": set(METRICS),
+    "compared_metric": set(ERRORS),
+    "significance": set(TESTS),
+    "bootstrap": set(get_args(Blocks)),
+    "exchanged": set(get_args(Kind)),
+    "variance": set(get_args(Kernel)),
     "placement": {"auto", *PLACEMENTS},
     "compile": set(COMPILES),
     "kernel": set(KERNELS),

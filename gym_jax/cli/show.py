@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from gym_jax.errors import ConfigError, DataError, GymJaxError
+from gym_jax.errors import ConfigError, DataError, GymJaxError, StorageError
 
 ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 
@@ -13,6 +14,24 @@ ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 def print_json(command: str, document: Mapping[str, Any]) -> None:
     """Print the one JSON document of a command to stdout."""
     print(json.dumps({"schema": 1, "command": command, "status": "ok", **document}, indent=1, allow_nan=False))
+
+
+def write_document(command: str, document: Mapping[str, Any], path: str | Path) -> str:
+    """Write the JSON document of a command to a file, whole or not at all; return its path. Raises StorageError."""
+    path = Path(path).expanduser().absolute()
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(
+            json.dumps({"schema": 1, "command": command, **document}, indent=1, allow_nan=False) + "\n"
+        )
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path} can not be written: {error.strerror or error}", hint="does its folder exist, with room?"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return str(path)
 
 
 def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None:

@@ -28,7 +28,7 @@ def draw_chart(rows: Sequence[Row], path: str | Path) -> Path:
 
 
 def save_figure(figure: Any, path: str | Path) -> Path:
-    """Write a figure in the format of the ending; a file that is there is replaced. Raises StorageError."""
+    """Write a figure in the format of the path's ending, whole or not at all. Raises StorageError."""
     path = Path(path).expanduser().absolute()
     temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     try:

@@ -26,6 +26,20 @@ def evaluate_run(
     CheckpointError or DataError, the latter too when the run's own data changed since.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
+    refuse_changed(folder, data)
+    trained = load_run(folder, data, members=members)
+    own = dict(zip(trained.seeds or (trained.config.train.seed,), trained.members, strict=True))
+    found = score_group(trained.config, trained.prepared, trained.model, own, part)
+    scores = found.group if trained.seeds else found.members[trained.config.train.seed]
+    scores["notes"] += notes_of(folder, trained, data, part)
+    facts = {"run": str(folder.path), "step": trained.step, "weights": trained.weights}
+    if is_group(folder) and not trained.seeds:
+        facts["seed"] = trained.config.train.seed
+    return {**facts, "data": trained.config.data.path, **scores}
+
+
+def refuse_changed(folder: RunFolder, data: str | Path | None) -> None:
+    """Raise DataError when a run's own data are asked for and are no longer what it was trained on."""
     facts = folder.read_json("data.json")
     if data is None and facts and not same_data(facts, fingerprint(read_config(folder))):
         raise DataError(
@@ -34,20 +48,17 @@ def evaluate_run(
             attempt=f"gymjax evaluate {folder.path} --data FILE",
             code="data.changed",
         )
-    trained = load_run(folder, data, members=members)
-    own = dict(zip(trained.seeds or (trained.config.train.seed,), trained.members, strict=True))
-    found = score_group(trained.config, trained.prepared, trained.model, own, part)
-    scores = found.group if trained.seeds else found.members[trained.config.train.seed]
-    scores["notes"] += lost_note(folder)
-    notes = [] if data is None else _seen_before(trained, facts, part)
+
+
+def notes_of(folder: RunFolder, trained: Trained, data: str | Path | None, part: Part) -> list[str]:
+    """Return what must be known about the scores of a run: members lost, windows seen before, a run not finished."""
+    notes = lost_note(folder)
+    if data is not None:
+        notes += _seen_before(trained, folder.read_json("data.json"), part)
     if (status := folder.read_json("status.json").get("status")) != "done":
         of = "its best steps so far" if trained.step is None else f"step {trained.step:,}"
         notes.append(f"the run is not finished ({status}): these are the scores of {of}")
-    scores["notes"] += notes
-    facts = {"run": str(folder.path), "step": trained.step, "weights": trained.weights}
-    if is_group(folder) and not trained.seeds:
-        facts["seed"] = trained.config.train.seed
-    return {**facts, "data": trained.config.data.path, **scores}
+    return notes
 
 
 def _seen_before(trained: Trained, facts: dict[str, Any], part: Part) -> list[str]:
