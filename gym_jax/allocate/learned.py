@@ -44,7 +44,9 @@ class Recipe(NamedTuple):
     lr: float = 1e-3
     weight_decay: float = 1e-2
     folds: int = 4
-    """Blocks of the history; each is held out from one member, which stops by it and is tuned on it."""
+    """Blocks of the history; each is held out from as many members as there are seeds, which stop by it."""
+    seeds: int = 2
+    """Members for each block."""
     seed: int = 0
 
 
@@ -59,11 +61,12 @@ class Learned(NamedTuple):
     mean: Float[np.ndarray, " features"]
     deviation: Float[np.ndarray, " features"]
     hidden: tuple[int, ...]
+    folds: int
     levels: tuple[float, ...] = LEVELS
 
-    def member(self, index: int) -> "Learned":
-        """Return one member alone."""
-        return self._replace(params=jax.tree.map(lambda leaf: leaf[index : index + 1], self.params))
+    def without(self, block: int) -> "Learned":
+        """Return the members that have not seen a block of the history."""
+        return self._replace(params=jax.tree.map(lambda leaf: leaf[block :: self.folds], self.params))
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("features", "coming", "counts"), meta_fields=())
@@ -105,7 +108,7 @@ def learn(
     *,
     watch: Callable[[int, float, float], None] | None = None,
 ) -> Learned:
-    """Learn one member per block of the history: from all other blocks, its best epoch chosen by its own block.
+    """Learn members for each block of the history: from all other blocks, the best epoch chosen by the block itself.
 
     `blocks` says to which block each hour belongs, -1 for those that must not be looked at. `watch(epoch, train_loss,
     val_loss)` is told means over the members. Raises DataError when a block has nothing to learn from.
@@ -119,7 +122,7 @@ def learn(
             attempt="gymjax allocate simulate DATA --without learned",
             code="allocate.short",
         )
-    parts = [block != held for held in range(recipe.folds)]
+    parts = [block != held for held in range(recipe.folds)] * recipe.seeds
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-3
     examples = Decisions(
         jnp.asarray(_scaled(features, mean, deviation)),
@@ -129,7 +132,7 @@ def learn(
     model = network(recipe.hidden, len(LEVELS), recipe.dropout)
     steps = -(-int(max(map(np.count_nonzero, parts))) // recipe.batch_size)
     tx = optax.adamw(optax.cosine_decay_schedule(recipe.lr, steps * recipe.epochs), weight_decay=recipe.weight_decay)
-    seeds = range(recipe.seed, recipe.seed + recipe.folds)
+    seeds = range(recipe.seed, recipe.seed + len(parts))
     pack = Pack("turns", make_layout("cores" if len(jax.devices("cpu")) > 1 else "one"))
     first = examples.take(jnp.arange(1)).inputs
     states = pack.place(stack([init_state(model, tx, jax.random.key(seed), first) for seed in seeds]))
@@ -137,7 +140,7 @@ def learn(
     epoch = make_many_epoch(partial(make_train_step, model, quantile_loss, tx), pack)
     judge = make_many_evaluation(partial(make_eval_step, model, quantile_loss), pack)
     checks = _aligned([np.flatnonzero(~part) for part in parts], BATCH)
-    best, kept, since = np.full(recipe.folds, np.inf), [None] * recipe.folds, 0
+    best, kept, since = np.full(len(parts), np.inf), [None] * len(parts), 0
     for number in range(recipe.epochs):
         orders = [
             np.flatnonzero(part)[shuffled(seed, number, int(part.sum()), 1)[:, 0]]
@@ -158,7 +161,7 @@ def learn(
         raise DataError(
             "the losses of the learned policy are not finite", hint="look at the largest values of the usage"
         )
-    return Learned(jax.device_get(stack(kept)), mean, deviation, tuple(recipe.hidden))
+    return Learned(jax.device_get(stack(kept)), mean, deviation, tuple(recipe.hidden), recipe.folds)
 
 
 def _aligned(orders: Sequence[Int[np.ndarray, " n"]], batch_size: int) -> Int[np.ndarray, "steps members batch"]:

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -56,7 +55,7 @@ def learn_from(
     *,
     watch: Callable[[int, float, float], None] | None = None,
 ) -> Learned:
-    """Return what all history before the test teaches: a member for each block of it, which that one did not see."""
+    """Return what all history before the test teaches: for each block of it there are members that did not see it."""
     parts = spans(workloads, protocol)
     hours = [hours_of(one, span, protocol) for one, span in zip(workloads, parts, strict=True)]
     blocks = [
@@ -112,16 +111,16 @@ def _quantiles(
 ) -> tuple[Float[np.ndarray, "decisions levels"], Float[np.ndarray, " decisions"], Float[np.ndarray, " decisions"]]:
     """Return the quantiles for each decision and the highest usage of the week before, in levels, and the levels.
 
-    Before the test they are those of the member that has not seen the hour, from then on those of all members.
+    Before the test they are those of the members that have not seen the hour, from then on those of all.
     """
     own = hours_of(one, span, protocol)
     hour = (decision_rows(one, span, protocol) - own.lead) // one.per_hour
-    features, folds = own.features[hour], len(jax.tree.leaves(learned.params)[0])
-    block = block_of(one, own, span, protocol, folds)[hour]
+    features = own.features[hour]
+    block = block_of(one, own, span, protocol, learned.folds)[hour]
     out = forecast(learned, features)
     for fold in np.unique(block[block >= 0]):
         of = block == fold
-        out[of] = forecast(learned.member(int(fold)), features[of])
+        out[of] = forecast(learned.without(int(fold)), features[of])
     return out, own.highest[hour], own.level[hour]
 
 

@@ -81,6 +81,7 @@ def train_allocation(
         "recipe": recipe._asdict(),
         "members": members,
         "hidden": list(learned.hidden),
+        "folds": learned.folds,
         "levels": list(learned.levels),
         "features": len(learned.mean),
         "workloads": len(read.workloads),
@@ -130,7 +131,8 @@ def load_allocation(folder: RunFolder) -> Allocation:
         prices = {float(risk): Price(**price) for risk, price in facts["prices"].items()}
         coverage = {name: np.array(row) for name, row in facts["coverage"].items()}
         common, hidden, levels = np.array(facts["common"]), tuple(facts["hidden"]), tuple(facts["levels"])
-        members, features, resource = int(facts["members"]), int(facts["features"]), facts["resource"]
+        members, folds, features = int(facts["members"]), int(facts["folds"]), int(facts["features"])
+        resource = facts["resource"]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder.path / FILE} is not what was written: {error}", hint="the folder is damaged; learn anew"
@@ -144,7 +146,12 @@ def load_allocation(folder: RunFolder) -> Allocation:
     row = jax.ShapeDtypeStruct((features,), jnp.float32)
     state = restore_checkpoint(folder.checkpoints / "1", {"params": stacked, "mean": row, "deviation": row})
     learned = Learned(
-        jax.device_get(state["params"]), np.asarray(state["mean"]), np.asarray(state["deviation"]), hidden, levels
+        jax.device_get(state["params"]),
+        np.asarray(state["mean"]),
+        np.asarray(state["deviation"]),
+        hidden,
+        folds,
+        levels,
     )
     return Allocation(learned, Judgement(prices, coverage, common), protocol, resource, facts)
 

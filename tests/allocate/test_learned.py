@@ -18,7 +18,7 @@ from gym_jax.allocate.simulate import LEARNED, simulate
 from gym_jax.errors import DataError
 
 PROTOCOL = Protocol(test_days=4, val_days=5, risks=(0.05, 0.01))
-SMALL = Recipe(hidden=(32, 32), epochs=12, folds=2, batch_size=64, lr=3e-3)
+SMALL = Recipe(hidden=(32, 32), epochs=12, folds=2, seeds=1, batch_size=64, lr=3e-3)
 
 
 @pytest.fixture(scope="module")
