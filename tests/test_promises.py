@@ -16,7 +16,7 @@ from gym_jax.cli.log import LEVELS, Format
 from gym_jax.cli.progress import Style
 from gym_jax.config.compose import shipped_names
 from gym_jax.config.migrate import SCHEMA_VERSION
-from gym_jax.config.schema import Config, Data, Evaluate, Run, Track, Train
+from gym_jax.config.schema import Config, Data, Evaluate, Run, Task, Track, Train
 from gym_jax.data.clip import ClipKind
 from gym_jax.data.datasets import DATASETS
 from gym_jax.data.features import Cycle, Statistic
@@ -28,6 +28,7 @@ from gym_jax.data.split import SplitKind
 from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
+from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
@@ -86,7 +87,8 @@ REGISTRIES = {
     "log_format": set(get_args(Format)),
     "log_level": set(LEVELS),
     "completion": set(SHELLS),
-    "metric": set(METRICS),
+    "metric": {*METRICS, *LABEL_METRICS},
+    "task": set(get_args(Task.model_fields["kind"].annotation)),
     "placement": {"auto", *PLACEMENTS},
     "compile": set(COMPILES),
     "kernel": set(KERNELS),
