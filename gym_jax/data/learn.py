@@ -50,7 +50,7 @@ class Learnt(NamedTuple):
             values = self.target.transform(np.where(known, cases.targets, 0), np.zeros(len(cases), np.int64))
             return np.where(known, values, np.float32(0)), known
         codes = self.codes(cases)
-        return np.maximum(codes, 0)[:, None], (codes >= 0)[:, None]
+        return codes[:, None], (codes >= 0)[:, None]
 
     def codes(self, cases: Cases) -> Int[np.ndarray, " cases"]:
         """Return the place of each label among the classes, -1 where it is missing. Raises DataError at a new one."""

@@ -197,11 +197,11 @@ def test_train_cases_teach_and_the_numbers_are_numpys(table):
     assert learnt.target.shift.tolist() == [[pytest.approx(share.mean())]]
     assert learnt.encoder.vocabularies == (("east", "west"),)
     samples = make_samples(cases, learnt)
-    batch = samples.take(jnp.array([1, 2, -1]))
+    batch = samples.take(jnp.array([1, 2, 0, -1]))
     np.testing.assert_allclose(batch.inputs.past[0, 0, 1], (20 - 25) / np.sqrt(125), rtol=1e-6)
     assert batch.inputs.past[0, 0, 0] == 0
     assert batch.inputs.mask[0, 0].tolist() == [False, True, True]
-    assert batch.weights.ravel().tolist() == [1, 0, 0]
+    assert batch.weights.ravel().tolist() == [1, 0, 1, 0]
     np.testing.assert_allclose(batch.targets[0, 0, 0], (0.25 - share.mean()) / share.std(), rtol=1e-6)
     assert batch.inputs.categories[0].tolist() == [1]
     assert Learnt.from_json(learnt.to_json()).to_json() == learnt.to_json()

@@ -36,6 +36,13 @@ def test_a_lonely_class_is_learnt_and_not_only_tested():
         assert 9 in divide(10, Splitting("random", train=0.7, val=0.1, seed=seed), labels).train
 
 
+def test_a_small_class_is_not_drawn_to_the_front():
+    labels = np.array(["a"] * 8 + ["b"] * 2, object)
+    for seed in range(5):
+        parts = divide(10, Splitting("random", train=0.7, val=0, seed=seed), labels)
+        assert [int((labels[part] == "b").sum()) for part in parts] == [1, 0, 1]
+
+
 @pytest.mark.parametrize("labels", [None, LABELS])
 def test_folds_are_every_case_once_with_alike_classes(labels):
     folds = [divide(100, Splitting("fold", folds=3, fold=k, val=0.25), labels) for k in range(3)]

@@ -53,6 +53,11 @@ def test_the_calibration_error_is_the_slow_loop(bins):
         assert ece(probabilities, true, bins) == pytest.approx(slow_ece(probabilities, true, bins), rel=1e-9)
 
 
+def test_a_confidence_on_an_edge_lies_in_the_lower_bin():
+    said = np.array([[0.4, 0.35, 0.25], [0.5, 0.3, 0.2], [0.9, 0.1, 0]])
+    assert ece(said, np.array([0, 1, 0]), 2) == pytest.approx((abs(0.6 - 0.5) + 0.1) / 3, rel=1e-9)
+
+
 def test_ties_count_by_half_and_a_class_without_cases_has_no_area():
     assert auroc(np.full((4, 2), 0.5), np.array([0, 1, 1, 0])) == 0.5
     three = np.column_stack([SAID[:, 0], 1 - SAID[:, 0], np.zeros(10)])
