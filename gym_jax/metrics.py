@@ -127,7 +127,7 @@ METRICS: dict[str, Callable[..., PerGroup]] = {
     "mase": mase,
 }
 """Metrics by name: `(totals, naive) -> value of each group`."""
-HIGHER = frozenset({"r2"})
+HIGHER = frozenset({"r2", "accuracy", "macro_f1", "auroc"})
 """Metrics of which more is better."""
 
 

@@ -90,6 +90,18 @@ def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "cpu.csv.gz", "quarter.parquet"}
 
 
+def test_every_command_and_example_about_tasks_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "tasks.md").read_text()
+    lines = commands(text)
+    assert len(lines) == 7
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "answered.csv", "runs"}
+    tests = doctest.DocTestParser().get_doctest(text, {}, "tasks.md", None, 0)
+    assert doctest.DocTestRunner().run(tests).failed == 0
+
+
 def test_every_public_trace_is_described_by_its_documented_command(real_data, capsys):
     lines = [line for line in commands((ROOT / "docs" / "data.md").read_text()) if "DATA" in line]
     read = set()

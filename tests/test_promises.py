@@ -20,7 +20,7 @@ from gym_jax.cli.log import LEVELS, Format
 from gym_jax.cli.progress import Style
 from gym_jax.config.compose import shipped_names
 from gym_jax.config.migrate import SCHEMA_VERSION
-from gym_jax.config.schema import Config, Data, Evaluate, Run, Track, Train
+from gym_jax.config.schema import Config, Data, Evaluate, Run, Task, Track, Train
 from gym_jax.data.clip import ClipKind
 from gym_jax.data.datasets import DATASETS
 from gym_jax.data.features import Cycle, Statistic
@@ -36,6 +36,7 @@ from gym_jax.evaluate.origins import ERRORS
 from gym_jax.evaluate.permute import Kind
 from gym_jax.evaluate.resample import Blocks
 from gym_jax.evaluate.significance import TESTS, Kernel
+from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
@@ -94,12 +95,13 @@ REGISTRIES = {
     "log_format": set(get_args(Format)),
     "log_level": set(LEVELS),
     "completion": set(SHELLS),
-    "metric": set(METRICS),
     "compared_metric": set(ERRORS),
     "significance": set(TESTS),
     "bootstrap": set(get_args(Blocks)),
     "exchanged": set(get_args(Kind)),
     "variance": set(get_args(Kernel)),
+    "metric": {*METRICS, *LABEL_METRICS},
+    "task": set(get_args(Task.model_fields["kind"].annotation)),
     "placement": {"auto", *PLACEMENTS},
     "compile": set(COMPILES),
     "kernel": set(KERNELS),

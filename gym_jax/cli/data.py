@@ -42,8 +42,9 @@ def check(
     if error is not None:
         raise error
     if not as_json:
-        windows = document["windows"]
-        print(f"ok: {windows['train']:,} train, {windows['val']:,} val and {windows['test']:,} test windows")
+        name = "windows" if "windows" in document else "cases"
+        parts = document[name]
+        print(f"ok: {parts['train']:,} train, {parts['val']:,} val and {parts['test']:,} test {name}")
 
 
 def describe(file: FILE, overrides: Overrides = None, target: TARGET = None, as_json: AsJson = False) -> None:

@@ -17,7 +17,10 @@ def predict(
     compile_cache: CompileCache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forecast the steps after the data: id, time, step and a column per target, in the data's units."""
+    """Forecast the steps after the data: id, time, step and a column per target, in the data's units.
+
+    A run of a table or of sequences answers every case: its columns or its id, and the prediction beside them.
+    """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_table, weights_line
     from gym_jax.data.write import write_frame
@@ -29,7 +32,8 @@ def predict(
     frame = predict_run(open_run(run, root), data=data, members=members)
     path = str(write_frame(frame, out)) if out else None
     origin: dict[str, Any] = {name: frame.attrs[name] for name in ("step", "weights", "seeds") if name in frame.attrs}
-    text = frame.astype({frame.columns[1]: str})
+    cases = "cases" in frame.attrs
+    text = frame if cases else frame.astype({frame.columns[1]: str})
     if as_json:
         rows = (
             {"rows": len(frame)}
@@ -42,5 +46,6 @@ def predict(
         print_table(list(text.columns), text.itertuples(index=False))
     else:
         print_table(list(text.columns), text.head(6).itertuples(index=False))
-        print(f"... {len(frame):,} rows of {frame.iloc[:, 0].nunique():,} series in {path}")
+        series = "" if cases else f" of {frame.iloc[:, 0].nunique():,} series"
+        print(f"... {len(frame):,} rows{series} in {path}")
     print(f"\n{weights_line(**origin)}")

@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO
 
 from gym_jax.cli.crew import crew_closing, crew_line, crew_words, leaving_line, pack_words
 from gym_jax.cli.log import Output, line_of, log
+from gym_jax.cli.show import data_line
 
 Watch = Callable[[Any], None]
 Style = Literal["rich", "plain", "notebook", "json", "none"]
@@ -71,9 +72,7 @@ def opening(facts: dict[str, Any]) -> list[str]:
     """Return the lines that open a run: what is trained on what, where."""
     lines = [
         f"{facts['model']} ({facts['parameters']:,} parameters) on {facts['data']}",
-        f"{facts['series']:,} series, {facts['rows']:,} rows of {facts['interval']}, "
-        f"target {', '.join(facts['targets'])}; "
-        f"{facts['windows']['train']:,} train and {facts['windows']['val']:,} val windows",
+        data_line(facts),
         *(f"note: {note}" for note in facts["notes"]),
         f"run: {facts['folder']}" + (f" (resumed at step {facts['step']:,})" if facts["resumed"] else ""),
     ]

@@ -9,6 +9,9 @@ from typing import Any
 from gym_jax.errors import ConfigError, DataError, GymJaxError, StorageError
 
 ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
+LABEL_COLUMNS = ("accuracy", "macro_f1", "auroc", "log_loss", "brier", "ece")
+FEW = 12
+"""Classes whose confusion is shown."""
 
 
 def print_json(command: str, document: Mapping[str, Any]) -> None:
@@ -87,12 +90,18 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     model, members = scores["model"], scores.get("members")
     name = f"{model['kind']}, mean of {len(members['seeds'])}" if members else model["kind"]
     for target, own in model["targets"].items():
-        rows = [(name, *(own[key] for key in ERROR_COLUMNS))]
-        rows += [(kind, *(block[target][key] for key in ERROR_COLUMNS)) for kind, block in scores["baselines"].items()]
-        title = f"\n{target}: {scores['part']}, {scores['windows']:,} windows, {own['count']:,} values"
-        print_table(("model", *ERROR_COLUMNS), rows, title)
+        columns = [key for key in (*ERROR_COLUMNS, *LABEL_COLUMNS) if key in own]
+        rows = [(name, *(own[key] for key in columns))]
+        rows += [(kind, *(block[target][key] for key in columns)) for kind, block in scores["baselines"].items()]
+        count = f"{scores['cases']:,} cases" if "cases" in scores else f"{scores['windows']:,} windows"
+        values = "" if "confusion" in own else f", {own['count']:,} values"
+        print_table(("model", *columns), rows, f"\n{target}: {scores['part']}, {count}{values}")
         if members:
-            print(member_line(members["targets"][target]["mae"]))
+            print(member_line(members["targets"][target][columns[0]], columns[0]))
+        if "confusion" in own and len(own["confusion"]) <= FEW:
+            classes = own["per_class"]["class"]
+            rows = [(word, *counts) for word, counts in zip(classes, own["confusion"], strict=True)]
+            print_table(("true \\ said", *classes), rows, "\nhow often each class is taken for which")
     for note in scores["notes"]:
         print(f"\nnote: {note}")
     print(f"\n{scores['verdict']}")
@@ -101,13 +110,32 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         print(weights_line(scores.get("step"), scores["weights"], seeds))
 
 
-def member_line(mae: Mapping[str, Any]) -> str:
-    """Return a sentence about the error of one member of a group, with its spread."""
-    count = len(mae["values"])
-    if mae["low"] is None:
-        return f"one member alone: MAE {cell(mae['mean'])}; {count} says nothing about the spread"
-    low, high = cell(mae["low"]), cell(mae["high"])
-    return f"one member alone: MAE {cell(mae['mean'])}, 95 % interval of the mean {low} to {high} over {count} seeds"
+def member_line(spread: Mapping[str, Any], metric: str = "mae") -> str:
+    """Return a sentence about the error, or another metric, of one member of a group, with its spread."""
+    count, word = len(spread["values"]), metric.upper() if metric == "mae" else metric
+    if spread["low"] is None:
+        return f"one member alone: {word} {cell(spread['mean'])}; {count} says nothing about the spread"
+    low, high = cell(spread["low"]), cell(spread["high"])
+    return (
+        f"one member alone: {word} {cell(spread['mean'])}, 95 % interval of the mean {low} to {high} over {count} seeds"
+    )
+
+
+def data_line(facts: Mapping[str, Any]) -> str:
+    """Return a sentence about the data of a run: series and windows, or cases."""
+    targets = f"target {', '.join(facts['targets'])}"
+    if "cases" not in facts:
+        parts = facts["windows"]
+        return (
+            f"{facts['series']:,} series, {facts['rows']:,} rows of {facts['interval']}, {targets}; "
+            f"{parts['train']:,} train and {parts['val']:,} val windows"
+        )
+    parts, steps = facts["cases"], f" of {facts['steps']:,} steps" if "steps" in facts else ""
+    classes = f" ({len(facts['classes'])} classes)" if "classes" in facts else ""
+    return (
+        f"{sum(parts.values()):,} cases{steps}, {targets}{classes}; "
+        f"{parts['train']:,} train, {parts['val']:,} val and {parts['test']:,} test"
+    )
 
 
 def weights_line(step: int | None, weights: str, seeds: Sequence[int] = ()) -> str:

@@ -112,10 +112,9 @@ def show_best(root: str | None, metric: str, target: str | None, as_json: bool) 
     columns = [name for name in FIELD if name != metric]
     for group in groups:
         facts = group.facts
-        print(
-            f"{facts['data']}, {target or facts['targets'][0]}, horizon {facts['horizon']}, "
-            f"{facts['windows']:,} {facts['part']} windows"
-        )
+        asked = f"horizon {facts['horizon']}" if "task" not in facts else facts["task"]
+        counted = f"{facts['windows']:,} {facts['part']} {'cases' if 'task' in facts else 'windows'}"
+        print(f"{facts['data']}, {target or facts['targets'][0]}, {asked}, {counted}")
         top = group.ranked[0][1]
         rows = [
             (place, entry.name, entry.model, value, _behind(value, top), *(entry.value(k, target) for k in columns))

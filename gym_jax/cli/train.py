@@ -273,8 +273,8 @@ def _show_plan(plan: Any, folder: str, as_json: bool) -> None:
         print_json("train", {"dry_run": True, "plan": facts, "config": plan.config.document()})
         return
     notes = facts.pop("notes")
-    windows = facts.pop("windows")
-    facts["windows"] = f"{windows['train']:,} train, {windows['val']:,} val"
+    name = "windows" if "windows" in facts else "cases"
+    facts[name] = ", ".join(f"{count:,} {part}" for part, count in facts.pop(name).items())
     for key in ("data_bytes", "state_bytes"):
         facts[key.replace("_bytes", "") + " memory"] = size(facts.pop(key))
     print_table(("what", "value"), [(key.replace("_", " "), value) for key, value in facts.items()])

@@ -12,6 +12,7 @@ from gym_jax.config.judge import judge, origin_of
 from gym_jax.config.keys import all_keys, sections
 from gym_jax.config.migrate import migrate
 from gym_jax.config.schema import CHOICES, Config
+from gym_jax.config.tasks import default_kind
 from gym_jax.config.variables import read_variables
 from gym_jax.errors import ConfigError, nearest
 
@@ -176,8 +177,9 @@ def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 def _with_kinds(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tree with the kind that a section means when it names none, so that another kind starts anew."""
+    plain = {"task": _plain(tree.get("task", {}))}
     return {
-        key: {"kind": Config.model_fields[key].default.kind, **value}
+        key: {"kind": default_kind(key, plain, Config.model_fields[key].default.kind), **value}
         if key in CHOICES and isinstance(value, Mapping)
         else value
         for key, value in tree.items()
@@ -254,8 +256,9 @@ def _absolute(config: Config) -> Config:
         return whole(there if not os.path.isdir(os.path.expanduser(path)) and os.path.isdir(there) else path)
 
     update: dict[str, Any] = {}
-    if config.data.path is not None:
-        update["data"] = dataclasses.replace(config.data, path=whole(config.data.path))
+    paths: dict[str, Any] = {name: whole(getattr(config.data, name)) for name in ("path", "test_path")}
+    if any(paths.values()):
+        update["data"] = dataclasses.replace(config.data, **paths)
     if config.train.init_from is not None:
         update["train"] = config.train.model_copy(update={"init_from": of_run(config.train.init_from)})
     if config.run.parent is not None:

@@ -1,7 +1,11 @@
 """What single settings can not say: combinations that do not go together."""
 
+from typing import Any
+
 from gym_jax.config.derive import settings
+from gym_jax.config.plain import inline
 from gym_jax.config.schema import Config
+from gym_jax.config.tasks import FITS
 from gym_jax.errors import ConfigError
 from gym_jax.losses import HEAD_LOSSES
 from gym_jax.models.registry import MODELS
@@ -93,17 +97,104 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "a seed is below 2**63",
             "train.seed=0",
         )
-    if config.loss.kind in HEAD_LOSSES and "outputs" not in entry.fields:
+    if config.loss.kind in HEAD_LOSSES and "outputs" not in entry.fields and config.task.kind == "forecast":
         refuse(
             f"loss={config.loss.kind} does not go with model={config.model.kind}",
             "that model answers with one value",
             f"model=lstm loss={config.loss.kind}",
         )
+    out += _misfits(config)
     try:
         entry.module(horizon=1, **settings(config.model))
     except ConfigError as error:
         out.append(error)
     return out
+
+
+def _misfits(config: Config) -> list[ConfigError]:
+    """Return every setting that does not go with the task."""
+    kind, fit = config.task.kind, FITS[config.task.kind]
+    out: list[ConfigError] = []
+
+    def refuse(said: str, hint: str, attempt: str) -> None:
+        out.append(
+            ConfigError(
+                f"{said} does not go with task.kind={kind}",
+                hint=hint,
+                attempt=f"gymjax train ... {attempt}",
+                code="config.conflict",
+            )
+        )
+
+    if config.loss.kind not in fit.losses:
+        hint = f"it {fit.asks}, with {' or '.join(fit.losses)}"
+        refuse(f"loss={config.loss.kind}", hint, f"loss={fit.losses[0]}")
+    if config.data.split.kind not in fit.splits:
+        hint = f"it {fit.asks}, divided by {' or '.join(fit.splits)}"
+        refuse(f"data.split.kind={config.data.split.kind}", hint, f"data.split.kind={fit.splits[0]}")
+    if odd := [name for name in config.evaluate.baselines if name not in fit.baselines]:
+        hint = f"it {fit.asks}: choose from {', '.join(fit.baselines)}"
+        refuse(f"evaluate.baselines={odd[0]}", hint, f"evaluate.baselines=[{fit.baselines[0]}]")
+    for path in fit.unfit:
+        if (value := _value(config, path)) != _value(Config(), path):
+            plain = fit.defaults.get(path, _value(Config(), path))
+            shown = "" if hasattr(value, "__dataclass_fields__") else f"={inline(value)}"
+            attempt = f"~{path}" if shown == "" else f"{path}={inline(plain)}"
+            refuse(f"{path}{shown}", f"it {fit.asks}; leave it out", attempt)
+    return out + (_misfits_of_cases(config) if kind != "forecast" else [])
+
+
+def _misfits_of_cases(config: Config) -> list[ConfigError]:
+    """Return what a model of cases can not have, beside what no task of theirs has."""
+    model, split = config.model, config.data.split
+    out: list[ConfigError] = []
+
+    def refuse(message: str, hint: str, attempt: str) -> None:
+        out.append(ConfigError(message, hint=hint, attempt=f"gymjax train ... {attempt}", code="config.conflict"))
+
+    trained = [name for name, other in MODELS.items() if other.solve is None and "outputs" in other.fields]
+    if config.model.kind not in trained:
+        hint = f"it forecasts; choose from {', '.join(trained)}"
+        refuse(f"model={model.kind} does not go with task.kind={config.task.kind}", hint, f"model={trained[0]}")
+    elif getattr(model, "normalise", "none") != "none":
+        refuse(
+            f"model.normalise={model.normalise} does not go with task.kind={config.task.kind}",
+            "its level is put back into a forecast; data.scale.scope=series scales each sequence by itself",
+            "model.normalise=none",
+        )
+    if getattr(model, "channels", "mixed") != "mixed":
+        refuse(
+            f"model.channels={model.channels} does not go with task.kind={config.task.kind}",
+            "an answer is made of all channels",
+            "model.channels=mixed",
+        )
+    if config.task.horizon != 1:
+        refuse(
+            f"task.horizon={config.task.horizon} does not go with task.kind={config.task.kind}",
+            "a case has one answer, not steps",
+            "task.horizon=1",
+        )
+    apart = config.data.test_path is not None
+    if split.kind == "random" and not apart and split.train + split.val > 1 - 1e-9:
+        refuse(
+            f"data.split.train={split.train:g} and data.split.val={split.val:g} leave no test part",
+            "the test part is what is left; data.test_path is one apart",
+            "data.split.train=0.7 data.split.val=0.1",
+        )
+    if apart and (split.kind == "fold" or config.data.path is None):
+        refuse(
+            "data.test_path needs data.path and data.split.kind=random",
+            "the test part is that file: the other is divided into train and val, by data.split.val",
+            "--data FILE data.split.kind=random",
+        )
+    return out
+
+
+def _value(config: Config, path: str) -> Any:
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
 
 
 def _validates(config: Config) -> bool:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from gym_jax.config.derive import FORBID, choice
 from gym_jax.config.migrate import SCHEMA_VERSION
+from gym_jax.config.tasks import with_task_defaults
 from gym_jax.data.preprocess import Preprocessing
 from gym_jax.data.reading import Reading
 from gym_jax.data.split import Splitting
@@ -47,7 +48,11 @@ class Data(Preprocessing, Reading):
     """What is read and how, what becomes of it before a model sees it, and how it is divided."""
 
     path: Text | None = None
-    """A file, folder or glob; None trains on a generated CPU-allocation panel."""
+    """A file, folder or glob; None trains on a generated CPU-allocation panel, or table when a number is asked."""
+    test_path: Text | None = None
+    """Of tables and sequences: further ones that are the test part; `path` is then divided into train and val."""
+    ignore: tuple[str, ...] = ()
+    """Of tables and sequences: columns that are no features."""
     stride: Positive = 1
     """Steps between the origins of training windows."""
     split: Splitting = Splitting()
@@ -55,10 +60,10 @@ class Data(Preprocessing, Reading):
 
 
 class Task(Section):
-    """What is asked: forecast `horizon` steps out of the last `context`."""
+    """What is asked: forecast `horizon` steps out of the last `context`, or a number or class of every case."""
 
-    kind: Literal["forecast"] = "forecast"
-    """What is asked."""
+    kind: Literal["forecast", "regress", "classify"] = "forecast"
+    """forecast: steps of series; regress: numbers of rows or sequences; classify: the class of each."""
     context: Positive = 96
     """Steps that a model looks back."""
     horizon: Positive = 12
@@ -109,8 +114,12 @@ class Evaluate(Section):
 
     batch_size: Positive = 1024
     """Windows that are forecast at once."""
-    baselines: tuple[Literal["last", "seasonal", "linear"], ...] = ("last", "seasonal", "linear")
-    """Simple forecasts that the scores are held against."""
+    baselines: tuple[Literal["last", "seasonal", "linear", "mean", "median", "ridge", "majority", "nearest"], ...] = (
+        "last",
+        "seasonal",
+        "linear",
+    )
+    """Simple answers that the scores are held against: by default those that suit the task."""
     season: Positive | None = None
     """Steps of a season for the seasonal baseline and MASE; null takes a day (a week for daily data)."""
 
@@ -139,9 +148,6 @@ class Run(Section):
     """The step of the parent that it begins with; null takes the newest."""
 
 
-FORECAST_LOSSES = LOSSES | {name: HEAD_LOSSES[name] for name in ("quantiles", "gaussian")}
-"""Losses that fit the task; cross_entropy is of labels."""
-
 if TYPE_CHECKING:
     ModelChoice: TypeAlias = Any
     LossChoice: TypeAlias = Any
@@ -150,7 +156,7 @@ if TYPE_CHECKING:
     DEFAULT_MODEL = DEFAULT_LOSS = DEFAULT_OPTIM = DEFAULT_SCHEDULE = None
 else:
     ModelChoice, DEFAULT_MODEL = choice({name: kind.module for name, kind in MODELS.items()}, "lstm")
-    LossChoice, DEFAULT_LOSS = choice(FORECAST_LOSSES, "mae")
+    LossChoice, DEFAULT_LOSS = choice(LOSSES | HEAD_LOSSES, "mae")
     OptimChoice, DEFAULT_OPTIM = choice(OPTIMISERS, "adamw", common={"lr": (Rate, 1e-3)})
     ScheduleChoice, DEFAULT_SCHEDULE = choice(
         SCHEDULES | HOST_SCHEDULES, "warmup_cosine", common={"steps": (Positive | None, None)}
@@ -175,9 +181,10 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_kinds(cls, tree: Any) -> Any:
-        """Let a section leave `kind` out: it then means the default kind."""
+        """Let a section leave `kind` out: it then means the default kind, by the task where that has its own."""
         if not isinstance(tree, dict):
             return tree
+        tree = with_task_defaults(tree, MODELS, cls.model_fields["model"].default.kind)
         kinds = {name: cls.model_fields[name].default.kind for name in CHOICES}
         return {
             name: {"kind": kinds[name], **value} if name in kinds and isinstance(value, dict) else value
@@ -191,7 +198,7 @@ class Config(Section):
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "model": tuple(MODELS),
-    "loss": tuple(FORECAST_LOSSES),
+    "loss": (*LOSSES, *HEAD_LOSSES),
     "optim": tuple(OPTIMISERS),
     "schedule": (*SCHEDULES, *HOST_SCHEDULES),
 }

@@ -47,7 +47,7 @@ def read_rows(table: Table, reading: Reading, stem: str, where: str, *, every: b
     notes = list(table.notes)
 
     def numbers(name: str) -> np.ndarray:
-        return _numbers(data[name], name, reading, where, notes)
+        return read_numbers(data[name], name, reading, where, notes)
 
     values = np.empty((len(data), len(columns.numeric)))
     for place, name in enumerate(columns.numeric):
@@ -93,7 +93,7 @@ def _load(table: Table, wanted: Wanted, reading: Reading) -> Any:
         return table.load({**wanted, **words})
 
 
-def _coded(column: Any) -> tuple[np.ndarray, list[str | None]]:
+def coded(column: Any) -> tuple[np.ndarray, list[str | None]]:
     """Return the code of every row of a column of words, -1 where it has none, and the words."""
     import pyarrow as pa
 
@@ -102,12 +102,12 @@ def _coded(column: Any) -> tuple[np.ndarray, list[str | None]]:
     return codes, column.dictionary.to_pylist()
 
 
-def _numbers(column: Any, name: str, reading: Reading, where: str, notes: list[str]) -> np.ndarray:
+def read_numbers(column: Any, name: str, reading: Reading, where: str, notes: list[str]) -> np.ndarray:
     """Return a column as float64 in the unit that is asked for, NaN where missing."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
-        codes, found = _coded(column)
+        codes, found = coded(column)
         missing = {*MISSING, *reading.missing_words}
         words = [None if word is None or word.strip() in missing else word for word in found]
         rows = np.zeros(len(words) + 1, np.int64)
@@ -125,7 +125,7 @@ def _numbers(column: Any, name: str, reading: Reading, where: str, notes: list[s
 def _series(data: Any, id: str | None, stem: str, where: str) -> tuple[np.ndarray, list[str]]:
     if id is None:
         return np.zeros(len(data), np.int64), [stem]
-    codes, words = _coded(data[id])
+    codes, words = coded(data[id])
     names = [str(name) for name in words]
     empty = np.isin(codes, [-1, *(code for code, name in enumerate(names) if not name.strip())])
     if empty.any():
@@ -167,7 +167,7 @@ def _words_of_series(
     codes: np.ndarray, ids: Sequence[str], column: Any, name: str, where: str, missing: Sequence[str]
 ) -> np.ndarray:
     """Return the one word of each series, the empty one when it has none. Raises DataError when a series has two."""
-    places, spelled = _coded(column)
+    places, spelled = coded(column)
     found = ["" if word is None or word.strip() in missing else word.strip() for word in spelled]
     words, merged = np.unique(np.array(["", *found], object), return_inverse=True)
     marks = np.append(merged[1:], 0)[places]  # the empty word comes first

@@ -111,6 +111,25 @@ def fit_scaler(
     return Scaler(shift, scale, shared, log)
 
 
+def fit_columns(
+    values: Float[np.ndarray, "rows columns"],
+    mask: Bool[np.ndarray, "rows columns"],
+    names: Sequence[str],
+    *,
+    kind: ScaleKind = "standard",
+    log1p: bool = False,
+) -> Scaler:
+    """Fit one row for all rows, on the observed values of each column; else as `fit_scaler`."""
+    shift, scale = np.zeros((1, len(names))), np.ones((1, len(names)))
+    for column, name in enumerate(names):
+        seen = values[mask[:, column], column]
+        seen = _logarithm(seen, name) if log1p else seen
+        if kind != "none" and len(seen):
+            middle, spread = STATISTICS[kind](seen, np.array([0, len(seen)]))
+            shift[0, column], scale[0, column] = middle[0], spread[0]
+    return Scaler(shift, scale, True, len(names) if log1p else 0)
+
+
 def rows_inside(span: Span, rows: int) -> Bool[np.ndarray, " rows"]:
     """Return which flat rows lie in the span of their series."""
     change = np.zeros(rows + 1, np.int8)

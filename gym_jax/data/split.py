@@ -15,7 +15,7 @@ from gym_jax.errors import DataError
 from gym_jax.types import Share
 
 Part = Literal["train", "val", "test"]
-SplitKind = Literal["share", "steps", "date", "series"]
+SplitKind = Literal["share", "steps", "date", "series", "random", "fold"]
 Empty = Literal["error", "keep"]
 Count = Annotated[int, Ge(0)]
 ROUNDING = 1e-9
@@ -25,7 +25,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "steps": ("val_steps", "test_steps", "gap"),
     "date": ("val_from", "test_from", "until", "gap"),
     "series": ("train", "val", "seed"),
+    "random": ("train", "val", "seed"),
+    "fold": ("folds", "fold", "val", "seed"),
 }
+OF_CASES = ("random", "fold")
+"""Kinds that divide rows of a table and labelled sequences; `divide.py` does it."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,14 @@ class Splitting:
     __pydantic_config__: ClassVar = FORBID
 
     kind: SplitKind = "share"
-    """share: of each series' rows; steps: the last ones of each; date: the same for all; series: whole series."""
+    """share: of each series' rows; steps: the last ones of each; date: the same for all; series: whole series.
+
+    Of tables and labelled sequences: random: by shares of all, classes alike; fold: one of equal parts is the test.
+    """
     train: Annotated[float, Gt(0)] = 0.7
-    """Share of rows, or of series, to train on."""
+    """Share of rows, series or cases to train on."""
     val: Share = 0.1
-    """Share of rows, or of series, to choose the best step by; the test part is what is left."""
+    """Share of rows, series or cases to choose the best step by; the test part is what is left."""
     val_steps: Count = 0
     """Last rows of each series before test; 0 has no val part."""
     test_steps: Count = 0
@@ -53,7 +60,11 @@ class Splitting:
     gap: Count = 0
     """Rows purged before val and before test."""
     seed: Count = 0
-    """Decides which series go where."""
+    """Decides which series or cases go where."""
+    folds: Annotated[int, Ge(2)] = 5
+    """Equal parts of the cases."""
+    fold: Count = 0
+    """The part that is the test, counted from 0; `val` is the share of the others to choose the best step by."""
 
     def __post_init__(self) -> None:
         check_words(self)
@@ -64,6 +75,8 @@ class Splitting:
             raise ValueError(f"{odd[0]} belongs to kind={' or '.join(owners)}, this is kind={self.kind}")
         if self.kind in ("share", "series") and self.train + self.val > 1 - 1e-9:
             raise ValueError(f"train {self.train:g} and val {self.val:g} leave no test part")
+        if self.kind == "fold" and self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} is none of {self.folds}: they are counted from 0")
         if self.kind == "steps" and not self.test_steps:
             raise ValueError("kind=steps needs test_steps")
         if self.kind == "date" and self.test_from is None:
@@ -92,6 +105,8 @@ class Split(NamedTuple):
 
 def split_panel(panel: Panel, splitting: Splitting, *, empty: Empty = "error") -> Split:
     """Divide a panel as the settings say. Raises DataError on dates that are none or leave a part without rows."""
+    if splitting.kind in OF_CASES:
+        raise ValueError(f"kind={splitting.kind} divides cases, not the rows of series")
     own: dict[str, Any] = {name: getattr(splitting, name) for name in FIELDS[splitting.kind]}
     if splitting.kind == "share":
         return split_by_time(panel, **own)

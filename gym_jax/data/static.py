@@ -1,13 +1,24 @@
 """Numbers and words that belong to a series as a whole, made ready for a model."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
-from gym_jax.data.panel import Panel
 from gym_jax.data.scale import SMALLEST
+
+
+class Described(Protocol):
+    """What has numbers and words of each of its series or cases: a Panel, or Cases."""
+
+    @property
+    def static(self) -> Float[np.ndarray, "series features"] | None:
+        """Numbers; NaN where missing."""
+
+    @property
+    def categories(self) -> Shaped[np.ndarray, "series kinds"] | None:
+        """Words; the empty one where missing."""
 
 
 class StaticEncoder(NamedTuple):
@@ -23,7 +34,7 @@ class StaticEncoder(NamedTuple):
         return tuple(map(len, self.vocabularies))
 
     def encode(
-        self, panel: Panel
+        self, panel: Described
     ) -> tuple[Float[np.ndarray, "series features"] | None, Int[np.ndarray, "series kinds"] | None]:
         """Return float32 numbers and int32 codes of every series, None where the panel has no such column."""
         numbers = codes = None
@@ -52,7 +63,7 @@ class StaticEncoder(NamedTuple):
         return cls(shift, scale, tuple(tuple(words) for words in document["vocabularies"]))
 
 
-def fit_static(panel: Panel, use: Bool[np.ndarray, " series"]) -> StaticEncoder:
+def fit_static(panel: Described, use: Bool[np.ndarray, " series"]) -> StaticEncoder:
     """Fit on the series in `use` (those with train rows): mean, population deviation and the words seen, sorted.
 
     A constant number keeps scale 1; one that all of them miss stays as it is.

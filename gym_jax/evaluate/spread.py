@@ -1,7 +1,7 @@
 """What several seeds of one model say together: mean, deviation, and how sure the mean is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,12 @@ def spread(values: Sequence[float | None], level: float = LEVEL) -> dict[str, An
     return {name: plain(value) for name, value in facts.items()}
 
 
-def spread_of(reports: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Return the spread of every metric of every target over the reports of several models."""
+def spread_of(
+    reports: Sequence[Mapping[str, Mapping[str, Any]]], metrics: Iterable[str] = tuple(METRICS)
+) -> dict[str, dict[str, Any]]:
+    """Return the spread of the metrics of every target over the reports of several models."""
     return {
-        target: {metric: spread([report[target][metric] for report in reports]) for metric in METRICS}
+        target: {metric: spread([report[target][metric] for report in reports]) for metric in metrics}
         for target in reports[0]
     }
 

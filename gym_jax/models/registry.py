@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 
+from gym_jax.models.fcn import FCN
 from gym_jax.models.linear import Linear, solve_linear
 from gym_jax.models.lstm import LSTM
 from gym_jax.models.mlp import MLP
@@ -33,6 +34,7 @@ MODELS: dict[str, Kind] = {
     "mlp": Kind(MLP),
     "lstm": Kind(LSTM),
     "transformer": Kind(Transformer),
+    "fcn": Kind(FCN),
     "linear": Kind(Linear, solve_linear),
     "last": Kind(Last, _nothing),
     "seasonal": Kind(Seasonal, _nothing),

@@ -78,11 +78,9 @@ def fingerprint(config: Config) -> dict[str, Any]:
     """Return what the data were: every file with its size and sha256, or the settings of the generated panel."""
     if config.data.path is None:
         return {"synthetic": config.data.synthetic.model_dump(mode="json")}
-    return {
-        "files": [
-            {"path": str(f), "bytes": f.stat().st_size, "sha256": _sha256(f)} for f in find_files(config.data.path)
-        ]
-    }
+    paths = [path for path in (config.data.path, config.data.test_path) if path is not None]
+    files = [file for path in paths for file in find_files(path)]
+    return {"files": [{"path": str(f), "bytes": f.stat().st_size, "sha256": _sha256(f)} for f in files]}
 
 
 def same_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -172,6 +170,8 @@ class Shape(NamedTuple):
     categories: tuple[int, ...]
     """Known words of each kind."""
     season: int
+    classes: int = 0
+    """How many there are to tell apart; 0 where numbers are asked."""
 
 
 def shape_of(prepared: Prepared) -> Shape:
@@ -182,7 +182,8 @@ def shape_of(prepared: Prepared) -> Shape:
 def build_model(config: Config, shape: Shape) -> Any:
     """Return the configured Flax module: with the outputs of its loss, in the type to compute in."""
     kind = config.loss.kind
-    head = {"outputs": outputs_of(kind, settings(config.loss)), "form": form_of(kind)}
+    outputs = outputs_of(kind, settings(config.loss), classes=shape.classes)
+    head = {"outputs": outputs, "form": form_of(kind)}
     own = {**head, "dtype": config.train.compute_dtype}
     fields = MODELS[config.model.kind].fields
     given = {name: value for name, value in own.items() if name in fields}
@@ -199,9 +200,10 @@ def model_of(kind: str, config: Config, shape: Shape, given: Mapping[str, Any] |
     return entry.module(horizon=config.task.horizon, targets=shape.targets, **options)
 
 
-def reading(model: Any, windows: Windows) -> Windows:
-    """Return the windows with the look-back that a model reads: a whole season for the seasonal baseline."""
-    return windows.with_context(max(windows.context, getattr(model, "season", None) or 0))
+def reading(model: Any, examples: Any) -> Any:
+    """Return the examples with the look-back that a model reads: a whole season for the seasonal baseline."""
+    season = getattr(model, "season", None)
+    return examples if season is None else examples.with_context(max(examples.context, season))
 
 
 def build_loss(config: Config) -> Loss:

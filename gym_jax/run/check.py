@@ -5,6 +5,7 @@ from typing import Any
 from gym_jax.config.schema import Config
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import load_panel, places, prepare
+from gym_jax.run.cases import prepare_cases
 
 
 def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
@@ -12,6 +13,8 @@ def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
 
     Every numeric column is judged as a target when none is named.
     """
+    if config.task.kind != "forecast":
+        return _check_cases(config)
     try:
         panel = load_panel(config, every=True)
     except DataError as error:
@@ -23,3 +26,14 @@ def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
         return {**document, "windows": {}, "notes": list(panel.notes)}, error
     windows = {part: len(places(config, prepared, part)[0]) for part in ("train", "val", "test")}
     return {**document, "windows": windows, "notes": list(prepared.channels.notes)}, None
+
+
+def _check_cases(config: Config) -> tuple[dict[str, Any], DataError | None]:
+    """Return the same of a table or of sequences."""
+    try:
+        cases, parts, _ = prepare_cases(config)
+    except DataError as error:
+        return {"findings": [finding._asdict() for finding in error.findings], "cases": {}, "notes": []}, error
+    counts = {name: len(part) for name, part in parts._asdict().items()}
+    findings = [finding._asdict() for finding in cases.findings]
+    return {"findings": findings, "cases": counts, "notes": list(cases.notes)}, None

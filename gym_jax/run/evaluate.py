@@ -12,7 +12,7 @@ from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group, lost_note
 from gym_jax.run.load import Trained, load_run, read_config
 from gym_jax.run.runs import open_run
-from gym_jax.run.scores import score_group
+from gym_jax.run.task import task_of
 
 
 def evaluate_run(
@@ -29,7 +29,7 @@ def evaluate_run(
     refuse_changed(folder, data)
     trained = load_run(folder, data, members=members)
     own = dict(zip(trained.seeds or (trained.config.train.seed,), trained.members, strict=True))
-    found = score_group(trained.config, trained.prepared, trained.model, own, part)
+    found = task_of(trained.config).score(trained.config, trained.prepared, trained.model, own, part)
     scores = found.group if trained.seeds else found.members[trained.config.train.seed]
     scores["notes"] += notes_of(folder, trained, data, part)
     facts = {"run": str(folder.path), "step": trained.step, "weights": trained.weights}
@@ -62,7 +62,14 @@ def notes_of(folder: RunFolder, trained: Trained, data: str | Path | None, part:
 
 
 def _seen_before(trained: Trained, facts: dict[str, Any], part: Part) -> list[str]:
-    """Return a note when windows forecast times of a known series that training or early stopping has used."""
+    """Return a note when windows forecast times of a known series that training or early stopping has used.
+
+    Cases have no times: of them it is said when the very files were used.
+    """
+    if trained.config.task.kind != "forecast":
+        own = {file["sha256"] for file in facts.get("files", ())}
+        known = own & {file["sha256"] for file in fingerprint(trained.config)["files"]}
+        return ["the run knows these data: it was trained, chosen or scored on them"] if known else []
     panel = trained.prepared.panel
     until = dict(zip(facts["series"], facts["used_until"], strict=True))
     rows, series = places(trained.config, trained.prepared, part)

@@ -1,33 +1,20 @@
 """A trained run taken up again from its folder alone: configuration, data, scaler, model, best weights."""
 
 import functools
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from gym_jax.config.judge import judge
-from gym_jax.config.schema import Config, Data
-from gym_jax.data.panel import Panel
-from gym_jax.data.preprocess import Fitted
-from gym_jax.errors import CheckpointError, ConfigError, DataError
-from gym_jax.run.assemble import (
-    Prepared,
-    Shape,
-    build_model,
-    build_optimiser,
-    load_panel,
-    prepare,
-    reading,
-    shape_of,
-    windows_of,
-)
+from gym_jax.config.schema import Config
+from gym_jax.errors import CheckpointError, ConfigError
+from gym_jax.run.assemble import Shape, build_model, build_optimiser, reading
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, best_member, is_group, sound_members
+from gym_jax.run.task import task_of
 from gym_jax.train.average import Weights, evaluation_params, evaluation_variables, weights_of
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.step import init_state
@@ -60,7 +47,8 @@ class Trained(NamedTuple):
     """A model with its weights, and the data it was asked about."""
 
     config: Config
-    prepared: Prepared
+    prepared: Any
+    """What the kind of task makes of them."""
     model: Any
     variables: Any
     """Those that judge and forecast: averaged ones where training kept such. Of a group, those of each seed."""
@@ -80,23 +68,16 @@ class Trained(NamedTuple):
 def load_run(
     run: RunFolder, data: str | Path | None = None, *, step: int | None = None, members: Members = "mean"
 ) -> Trained:
-    """Return a run's best model (or that of a saved `step`) and its data, or other `data` of the same columns and step.
+    """Return a run's best model (or that of a saved `step`) and its data, or other `data` of the same columns.
 
-    Series that the run knows keep its scaler; unknown ones are scaled by their own rows of the train share.
     Of a group all members that have not diverged answer together, or the `best` alone; to others `members` is nothing.
     """
     run = best_member(run) if members == "best" and is_group(run) else run
     config = read_config(run)
-    facts = run.read_json("data.json")
-    config = config.model_copy(update={"data": _same_columns(config, facts, data)})
-    panel = _same_kind(load_panel(config), facts)
-    if data is None:  # the series that the run kept
-        kept = set(facts["series"])
-        panel = panel.select([i for i, name in enumerate(panel.series) if name in kept])
-    prepared = prepare(config, panel, Fitted.from_json(facts), facts["series"])
-    model = build_model(config, shape_of(prepared))
-    windows = windows_of(config, prepared.of_first_series(), np.zeros(1, np.int64), np.zeros(1, np.int64))
-    inputs = reading(model, windows).take(jnp.zeros(1, jnp.int32)).inputs
+    task = task_of(config)
+    config, prepared = task.restore(config, run.read_json("data.json"), data)
+    model = build_model(config, task.shape_of(prepared))
+    inputs = reading(model, task.one(config, prepared)).take(jnp.zeros(1, jnp.int32)).inputs
     if is_group(run):
         sound = sound_members(run)
         states = [
@@ -134,7 +115,9 @@ def load_weights(run: RunFolder, step: int | None = None) -> Saved:
         trained = load_run(run, step=step)
         return Saved(trained.variables["params"], trained.weights, step)
     shape = facts["shape"]
-    model = build_model(config, Shape(shape["targets"], tuple(shape["categories"]), shape["season"]))
+    model = build_model(
+        config, Shape(shape["targets"], tuple(shape["categories"]), shape["season"], shape.get("classes", 0))
+    )
     parts = {
         name: jax.ShapeDtypeStruct((1, *size), TYPES.get(name, jnp.float32)) for name, size in facts["inputs"].items()
     }
@@ -161,32 +144,3 @@ def best_step(run: RunFolder) -> int:
         )
     best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]  # 0: nothing was validated yet
     return best if best and best in steps else steps[-1]
-
-
-def _same_columns(config: Config, facts: dict[str, Any], path: str | Path | None) -> Data:
-    """Return how to read the columns that the run was trained on, from its own data or from another `path`."""
-    columns = facts["columns"]
-    changed: dict[str, Any] = {} if path is None else {"path": str(path)}
-    if (config.data.path is None and path is None) or config.data.layout == "wide":
-        return replace(config.data, **changed)  # the columns of a wide file are its series: others may come
-    channels, known = columns["channels"], len(columns["channels"]) - columns["known"]
-    return replace(
-        config.data,
-        **changed,
-        target=tuple(channels[: columns["targets"]]),
-        past=tuple(channels[columns["targets"] : known]),
-        known=tuple(channels[known:]),
-    )
-
-
-def _same_kind(panel: Panel, facts: dict[str, Any]) -> Panel:
-    if panel.step != facts["step"] or panel.clock != facts["clock"]:
-        raise DataError(
-            f"the data have a step of {panel.describe_step()}, the run was trained on another "
-            f"({facts['step'] / 1e9:g} s)"
-            if facts["clock"] == "ns"
-            else "the data and the run count time differently",
-            hint="resample the data to the run's step, or train on these data",
-            code="data.step",
-        )
-    return panel

@@ -10,29 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_jax.config.schema import Config
-from gym_jax.data.windows import Windows
-from gym_jax.errors import ConfigError, DataError
+from gym_jax.errors import ConfigError
 from gym_jax.models.registry import MODELS
-from gym_jax.run.assemble import (
-    Prepared,
-    build_loss,
-    build_model,
-    build_optimiser,
-    cut,
-    load_panel,
-    places,
-    prepare,
-    reading,
-    shape_of,
-    step_settings,
-)
+from gym_jax.run.assemble import build_loss, build_model, build_optimiser, reading, step_settings
 from gym_jax.run.packing import packs_of
 from gym_jax.run.placement import layouts_of
+from gym_jax.run.task import task_of
 from gym_jax.train.flops import count_flops
 from gym_jax.train.many import Pack
 from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
 from gym_jax.train.step import init_state, make_train_step
-from gym_jax.types import TrainState
+from gym_jax.types import Examples, TrainState
 
 CHUNK_FLOPS = 25e9
 """Operations per compiled call: about half a second on two CPU cores."""
@@ -43,10 +31,11 @@ class Plan(NamedTuple):
     """A run before it begins: everything decided, nothing compiled."""
 
     config: Config
-    prepared: Prepared
+    prepared: Any
+    """What the kind of task makes of the data."""
     model: Any
-    train: Windows
-    val: Windows
+    train: Examples
+    val: Examples
     layout: Layout
     lanes: tuple[Layout, ...] | tuple[Pack, ...]
     """Layouts, or packs of a group, that are yet to be compared before training; none when it is settled."""
@@ -66,21 +55,15 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
     choices = choices or {}
     request_cpu_devices(config.train.placement, choices.get("devices", config.train.devices))
-    prepared = prepare(config, load_panel(config))
-    model = build_model(config, shape_of(prepared))
-    windows = cut(config, prepared, "train")
-    for part, count in (("train", len(windows)), ("test", len(places(config, prepared, "test")[0]))):
-        if not count:
-            raise DataError(
-                f"no {part} window: nothing was observed in the {part} part",
-                hint="look at the gaps, or at the split; a run is scored at its end",
-                code="data.no_windows",
-            )
+    task = task_of(config)
+    prepared = task.prepare(config)
+    model = build_model(config, task.shape_of(prepared))
+    windows = task.cut(config, prepared, "train")
     steps = -(-len(windows) // config.train.batch_size)
     with parts_shown(config):
         settled = {"chunk", "placement"} <= choices.keys()
         flops = 0 if settled else _flops(config, model, windows, steps)
-    val, seeds, pack = cut(config, prepared, "val"), config.train.seeds, None
+    val, seeds, pack = task.cut(config, prepared, "val"), config.train.seeds, None
     longest = int(np.clip(CHUNK_FLOPS / max(flops * seeds, 1), 2, LONGEST_CHUNK))
     chunk = choices.get("chunk") or config.train.chunk or longest
     whole = flops * steps * config.train.epochs
@@ -123,21 +106,14 @@ def fresh_states(plan: Plan) -> Callable[[int], TrainState]:
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Return the plan in numbers: panel, windows, steps, parameters, memory."""
-    panel, config = plan.prepared.panel, plan.config
+    """Return the plan in numbers: data, windows, steps, parameters, memory."""
+    config = plan.config
     shapes = jax.eval_shape(lambda: fresh_state(plan))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     weights = jax.tree.leaves((shapes.params, shapes.opt_state, shapes.ema))
     where = plan.layout if plan.pack is None else plan.pack.layout
     return {
-        "data": config.data.path or "generated CPU-allocation panel (no --data given)",
-        "series": len(panel.series),
-        "rows": len(panel.values),
-        "interval": panel.describe_step(),
-        "targets": list(panel.channels[: panel.targets]),
-        **_covariates(plan.prepared),
-        "notes": list(plan.prepared.channels.notes),
-        "windows": {"train": len(plan.train), "val": len(plan.val)},
+        **task_of(config).describe(config, plan.prepared, {"train": len(plan.train), "val": len(plan.val)}),
         "model": config.model.kind,
         "parameters": int(parameters),
         "steps_per_epoch": plan.steps,
@@ -159,7 +135,7 @@ def _packing(plan: Plan) -> dict[str, Any]:
     return {"seeds": train.seeds, "first_seed": train.seed, "packing": packing}
 
 
-def _flops(config: Config, model: Any, windows: Windows, steps: int) -> int:
+def _flops(config: Config, model: Any, windows: Examples, steps: int) -> int:
     """Return the operations of one step; 0 of a model that is solved and not trained."""
     if MODELS[config.model.kind].solve is not None:
         return 0
@@ -171,43 +147,13 @@ def _flops(config: Config, model: Any, windows: Windows, steps: int) -> int:
 
 
 def columns(plan: Plan) -> dict[str, Any]:
-    """Return what a model needs of its data to be used again: columns, time step, series and scaler."""
-    panel, used = plan.prepared.panel, plan.prepared.split.val.end
-    return {
-        "columns": {
-            "id": panel.id_name,
-            "time": panel.time_name,
-            "channels": list(panel.channels),
-            "targets": panel.targets,
-            "known": panel.known,
-            "static": list(panel.static_names),
-            "categories": list(panel.category_names),
-        },
-        "shape": shape_of(plan.prepared)._asdict(),
-        "inputs": _shapes(plan),
-        "step": panel.step,
-        "clock": panel.clock,
-        "zone": panel.zone,
-        "series": list(panel.series),
-        "used_until": panel.stamps(np.arange(len(used)), used).tolist(),
-        **plan.prepared.fitted.to_json(),
-        "notes": list(plan.prepared.channels.notes),
-    }
+    """Return what a model needs of its data to be used again, and what it reads of an example."""
+    task = task_of(plan.config)
+    shapes = {"shape": task.shape_of(plan.prepared)._asdict(), "inputs": _shapes(plan)}
+    return {**task.facts(plan.prepared), **shapes}
 
 
 def _shapes(plan: Plan) -> dict[str, list[int]]:
     """Return the shape of each part of a window that the model reads, without the batch."""
     inputs = jax.eval_shape(reading(plan.model, plan.train).take, jax.ShapeDtypeStruct((1,), jnp.int32)).inputs
     return {name: list(part.shape[1:]) for name, part in inputs._asdict().items() if part is not None}
-
-
-def _covariates(prepared: Prepared) -> dict[str, list[str]]:
-    """Return what models see besides the targets, by its kind; kinds that are not there are left out."""
-    channels, known = prepared.channels.channels, len(prepared.channels.channels) - prepared.channels.known
-    kinds = {
-        "past": channels[prepared.panel.targets : known],
-        "known": channels[known:],
-        "static": prepared.panel.static_names,
-        "categories": prepared.panel.category_names,
-    }
-    return {kind: list(names) for kind, names in kinds.items() if names}

@@ -13,7 +13,8 @@ from gym_jax.evaluate.score import forecasters, forecasts
 from gym_jax.run.assemble import build_columns, reading, windows_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group
-from gym_jax.run.load import load_run
+from gym_jax.run.load import Trained, load_run, read_config
+from gym_jax.run.predict_cases import predict_cases
 from gym_jax.run.runs import open_run
 
 SPREAD = "_spread"
@@ -32,8 +33,13 @@ def predict_run(
     A run of several seeds answers with the mean of its members, and a column such as `cpu_spread` holds the standard
     deviation of their point forecasts; `members="best"` asks the one with the lowest validation loss alone.
     `frame.attrs["seeds"]` are those of the members asked.
+
+    A run of cases answers as `predict_cases` says: of its test file, or of all its data, when no other are given.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
+    config = read_config(folder)
+    if config.task.kind != "forecast":
+        return _of_cases(folder, load_run(folder, data or config.data.test_path or config.data.path, members=members))
     trained = load_run(folder, data, members=members)
     task, prepared = trained.config.task, trained.prepared
     starts = _starts(prepared.panel)
@@ -71,6 +77,18 @@ def predict_run(
     for channel in range(panel.targets):
         for output, ending in enumerate(endings):
             frame[f"{panel.channels[channel]}{ending}"] = values[..., channel, output].reshape(-1)
+    return _with_origin(frame, folder, trained)
+
+
+def _of_cases(folder: RunFolder, trained: Trained) -> pd.DataFrame:
+    """Return the answers of a run of cases."""
+    frame = _with_origin(predict_cases(trained), folder, trained)
+    frame.attrs["cases"] = True
+    return frame
+
+
+def _with_origin(frame: pd.DataFrame, folder: RunFolder, trained: Trained) -> pd.DataFrame:
+    """Return the frame with whose forecasts it holds."""
     frame.attrs |= {"step": trained.step, "weights": trained.weights}
     if is_group(folder):
         frame.attrs["seeds"] = list(trained.seeds or (trained.config.train.seed,))

@@ -141,10 +141,11 @@ def _facts(run: RunFolder, config: dict[str, Any], scores: dict[str, Any]) -> di
         "horizon": config["task"]["horizon"],
         "step": facts.get("step"),
         "part": scores.get("part"),
-        "windows": scores.get("windows"),
+        "windows": scores.get("windows", scores.get("cases")),
         "reading": _digest(kept),
         "season": scores.get("season"),
         "loss": {**config["loss"], "data": _digest(fitted)},
+        **({"task": config["task"]["kind"]} if config["task"]["kind"] != "forecast" else {}),
     }
 
 

@@ -13,7 +13,7 @@ from gym_jax.run.assemble import build_optimiser, fingerprint, same_data
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import MEMBERS, is_group, members_of
 from gym_jax.run.load import best_step, load_weights, read_config
-from gym_jax.run.plan import Plan, fresh_state, parts_shown
+from gym_jax.run.plan import Plan, columns, fresh_state, parts_shown
 from gym_jax.run.runs import open_run
 from gym_jax.run.session import read_plateau
 from gym_jax.train.average import with_params
@@ -22,7 +22,7 @@ from gym_jax.train.loop import Position
 from gym_jax.types import TrainState
 
 HARMLESS = (
-    *("data.path", "train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
+    *("data.path", "data.test_path", "train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
     *("track.", "run.root", "run.name", "run.save_seconds"),
 )
 """Settings that change neither the program nor the data: a run may go on with others. Of data their bytes count."""
@@ -181,8 +181,7 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
 
 def _own_words(plan: Plan) -> dict[str, list[str]]:
     """Return the words of each column of categories that the plan's data hold."""
-    names, words = plan.prepared.panel.category_names, plan.prepared.fitted.encoder.vocabularies
-    return dict(zip(names, map(list, words), strict=True))
+    return _words(columns(plan))
 
 
 def _words(facts: Mapping[str, Any]) -> dict[str, list[str]]:

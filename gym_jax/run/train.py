@@ -20,7 +20,7 @@ from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.runs import create_run, free_path, list_runs
-from gym_jax.run.scores import score_run, solve
+from gym_jax.run.scores import solve
 from gym_jax.run.session import Session
 from gym_jax.run.start import (
     LENGTH,
@@ -32,6 +32,7 @@ from gym_jax.run.start import (
     settle,
     unnamed,
 )
+from gym_jax.run.task import task_of
 from gym_jax.run.train_group import train_group
 from gym_jax.train.average import evaluation_variables, with_params
 from gym_jax.train.checkpoint import saved_steps
@@ -183,7 +184,8 @@ def _train(
             return leave(run, session.position.epoch, session.step, stopped)
         session.take_best()
         variables = jax.device_get(evaluation_variables(session.state))
-        scores = score_run(config, plan.prepared, plan.model, variables)
+        found = task_of(config).score(config, plan.prepared, plan.model, {config.train.seed: variables})
+        scores = found.members[config.train.seed]
     best, last = finish(session, scores)
     early = MODELS[config.model.kind].solve is None and session.position.epoch < config.train.epochs
     ending = {"best": best, "stopped_early": early, "epoch": session.position.epoch, "epochs": config.train.epochs}

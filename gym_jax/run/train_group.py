@@ -14,7 +14,8 @@ from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import note_of
 from gym_jax.run.members import Member, make_folders, open_members, save_together, training
 from gym_jax.run.plan import Plan, describe
-from gym_jax.run.scores import GroupScores, score_group
+from gym_jax.run.scores import GroupScores
+from gym_jax.run.task import task_of
 from gym_jax.train.average import evaluation_variables, weights_of
 
 
@@ -97,7 +98,7 @@ def _score(plan: Plan, sound: Sequence[Member]) -> GroupScores:
     for member in sound:
         member.session.take_best()
     variables = {member.seed: jax.device_get(evaluation_variables(member.session.state)) for member in sound}
-    return score_group(plan.config, plan.prepared, plan.model, variables)
+    return task_of(plan.config).score(plan.config, plan.prepared, plan.model, variables)
 
 
 def _best(bests: dict[int, dict[str, Any]]) -> dict[str, Any]:

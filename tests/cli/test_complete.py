@@ -57,7 +57,8 @@ def test_every_word_of_the_list_is_taken():
             parse_override(f"{key}={word}")
     for section in ("model", "loss", "optim", "schedule"):
         for kind in keys[section]:
-            load_config([], [*(["schedule=constant"] if kind == "schedule_free" else []), f"{section}={kind}"])
+            needed = {"schedule_free": ["schedule=constant"], "cross_entropy": ["task.kind=classify"]}
+            load_config([], [*needed.get(kind, []), f"{section}={kind}"])
     for key in ("data.impute", "train.placement", "data.policy.gaps", "data.scale.kind"):
         for word in keys[key]:
             load_config([], [f"{key}={word}"])

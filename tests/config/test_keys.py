@@ -36,7 +36,8 @@ def test_the_vocabulary_is_what_configurations_are_made_of():
 
 
 def _needed(kind):
-    return {"schedule": {"kind": "constant"}} if kind == "schedule_free" else {}
+    needed = {"schedule_free": {"schedule": {"kind": "constant"}}, "cross_entropy": {"task": {"kind": "classify"}}}
+    return needed.get(kind, {})
 
 
 def test_every_key_has_its_default_and_a_type_in_words():

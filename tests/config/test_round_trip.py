@@ -15,7 +15,7 @@ from gym_jax.config.schema import CHOICES, SCHEMAS, Config
 from gym_jax.errors import ConfigError
 
 KINDS = [f"{section}={kind}" for section, names in CHOICES.items() for kind in names]
-NEEDS = {"optim=schedule_free": ["schedule=constant"]}
+NEEDS = {"optim=schedule_free": ["schedule=constant"], "loss=cross_entropy": ["task.kind=classify"]}
 """What a kind does not go without."""
 
 

@@ -918,9 +918,10 @@ REFUSED = {
         "hint: every array is a column with one value a row",
         file="cpu.npz",
     ),
-    "an array of three axes": case(
-        npz(ds=DAYS, cpu=np.ones((3, 2, 2))),
-        "error: array `cpu` of `cpu.npz` has 3 axes\nhint: an array is a column [rows] or several [rows, columns]",
+    "an array of four axes": case(
+        npz(ds=DAYS, cpu=np.ones((3, 2, 2, 2))),
+        "error: array `cpu` of `cpu.npz` has 4 axes\n"
+        "hint: an array is a column [rows], several [rows, columns], or sequences [cases, steps, channels]",
         file="cpu.npz",
     ),
     "complex numbers": case(

@@ -24,6 +24,7 @@ SETTINGS = {
     "mlp": {"hidden": (16,), "dropout": 0.2},
     "lstm": {"hidden": 8, "layers": 2, "dropout": 0.2},
     "transformer": {"width": 8, "heads": 2, "layers": 1, "feedforward": 16, "patch": 5, "dropout": 0.2},
+    "fcn": {"filters": (16, 16), "sizes": (5, 3), "dropout": 0.2},
     "seasonal": {"season": 7},
 }
 KINDS = sorted(MODELS)

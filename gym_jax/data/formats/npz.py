@@ -17,7 +17,8 @@ from gym_jax.errors import DataError
 def open_npz(path: Path, reading: Reading) -> Table:
     """Open an archive of arrays with one row per time: `values` [rows, 2] gives `values_0` and `values_1`.
 
-    Raises DataError on arrays of objects, of other lengths, or with more than two axes.
+    An array [cases, steps, channels] makes it one of sequences: its channels are `NAME_0` ..., every other array has
+    a value per case. Raises DataError on arrays of objects, of other lengths, or with more axes.
     """
     import pyarrow as pa
 
@@ -27,8 +28,10 @@ def open_npz(path: Path, reading: Reading) -> Table:
         with zipfile.ZipFile(path):
             pass  # of what is no archive NumPy says that it holds objects
         with np.load(path, allow_pickle=False) as archive:
-            for name in archive.files:
-                array = _array(archive, name, where)
+            arrays = {name: _array(archive, name, where) for name in archive.files}
+            if deep := [name for name, array in arrays.items() if array.ndim == 3]:
+                return _open_cases(path, arrays, deep, where)
+            for name, array in arrays.items():
                 parts = {name: array} if array.ndim == 1 else {f"{name}_{i}": part for i, part in enumerate(array.T)}
                 columns += [(key, pa.array(np.ascontiguousarray(part))) for key, part in parts.items()]
     refuse_repeated([name for name, _ in columns], where)
@@ -50,6 +53,42 @@ def open_npz(path: Path, reading: Reading) -> Table:
     return Table(kinds, load)
 
 
+def _open_cases(path: Path, arrays: dict[str, np.ndarray], deep: list[str], where: str) -> Table:
+    """Open sequences laid out as one row per case and step."""
+    import pyarrow as pa
+
+    lengths = {name: len(array) for name, array in arrays.items()}
+    flat = [name for name in arrays if name not in deep]
+    if len(deep) > 1 or len(set(lengths.values())) > 1 or any(arrays[name].ndim > 1 for name in flat):
+        raise DataError(
+            f"{where} holds no sequences with a value per case beside them: "
+            f"{listed(f'{name} {list(array.shape)}' for name, array in arrays.items())}",
+            hint="one array is [cases, steps, channels], every other [cases]",
+            code="data.ragged",
+        )
+    cases, steps, channels = arrays[deep[0]].shape
+    refuse_empty(cases * steps * channels, where)
+    owner, stem = np.repeat(np.arange(cases), steps), path.name[: -len(".npz")]
+    names = [f"{deep[0]}_{i}" for i in range(channels)]
+    columns: dict[str, Any] = {
+        "case": pa.DictionaryArray.from_arrays(owner.astype(np.int32), [f"{stem}-{i}" for i in range(cases)]),
+        "step": np.tile(np.arange(steps), cases),
+    }
+    columns |= {name: np.ascontiguousarray(arrays[deep[0]][..., i]).ravel() for i, name in enumerate(names)}
+    columns |= {name: pa.array(arrays[name][owner]) for name in flat}
+    table = pa.table(columns)
+    kinds: dict[str, Kind] = {name: kind_of(table[name].type) for name in columns}
+    said: dict[str, Any] = {"id": "case", "time": "step", "time_unit": "step", "target": tuple(names)}
+    said["static"] = tuple(name for name in flat if kinds[name] == "number")
+    said["categories"] = tuple(name for name in flat if kinds[name] == "text")
+
+    def load(wanted: Wanted) -> Any:
+        with readable(where):
+            return converted(table.select(list(wanted)), wanted, where)
+
+    return Table(kinds, load, defaults=said)
+
+
 def _array(archive: Any, name: str, where: str) -> np.ndarray:
     try:
         array = archive[name]
@@ -61,10 +100,10 @@ def _array(archive: Any, name: str, where: str) -> np.ndarray:
             hint="they can run code when read: store numbers, datetime64 or text",
             code="data.unsafe",
         ) from error
-    if array.ndim not in (1, 2):
+    if array.ndim not in (1, 2, 3):
         raise DataError(
             f"array `{name}` of {where} has {array.ndim} axes",
-            hint="an array is a column [rows] or several [rows, columns]",
+            hint="an array is a column [rows], several [rows, columns], or sequences [cases, steps, channels]",
             code="data.shape",
         )
     if array.dtype.kind not in "biufMSU":

@@ -14,7 +14,10 @@ from gym_jax.errors import DataError
 
 
 def open_ts(path: Path, reading: Reading) -> Table:
-    """Open a file of labelled cases: a series per case, counted steps, channels `dim_0` ..., its class in `label`."""
+    """Open a file of labelled cases: a series per case, counted steps, channels `dim_0` ..., its answer in `label`.
+
+    The answer is a class behind `@classLabel true`, a number behind `@targetLabel true`.
+    """
     import pyarrow as pa
 
     where = named(path)
@@ -31,14 +34,18 @@ def open_ts(path: Path, reading: Reading) -> Table:
         "step": np.concatenate([np.arange(length) for length in lengths]),
     }
     columns |= {name: np.concatenate([case[i] for case in cases]) for i, name in enumerate(dims)}
-    if labels:
+    numeric = bool(labels) and isinstance(labels[0], float)
+    if numeric:
+        columns["label"] = np.array(labels, np.float64)[owner]
+    elif labels:
         words = list(dict.fromkeys(labels))
         codes = np.array([words.index(label) for label in labels], np.int32)
         columns["label"] = pa.DictionaryArray.from_arrays(codes[owner], words)
     table = pa.table(columns)
     said = {"id": "case", "time": "step", "time_unit": "step", "target": tuple(dims)}
-    said |= {"categories": ("label",)} if labels else {}
+    said |= {"static" if numeric else "categories": ("label",)} if labels else {}
     kinds = {name: "text" if name in ("case", "label") else "number" for name in columns}
+    kinds |= {"label": "number"} if numeric else {}
 
     def load(wanted: Wanted) -> Any:
         return converted(table.select(list(wanted)), wanted, where)
@@ -46,10 +53,10 @@ def open_ts(path: Path, reading: Reading) -> Table:
     return Table(kinds, load, defaults=said)  # type: ignore[arg-type]
 
 
-def _parse(path: Path) -> tuple[list[np.ndarray], list[str]]:
+def _parse(path: Path) -> tuple[list[np.ndarray], list[Any]]:
     head: dict[str, str] = {}
     cases: list[np.ndarray] = []
-    labels: list[str] = []
+    labels: list[Any] = []
     inside = False
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig") as stream:
@@ -70,6 +77,8 @@ def _parse(path: Path) -> tuple[list[np.ndarray], list[str]]:
             said, *classes = head.get("classlabel", "false").split()
             if said.lower() == "true":
                 labels.append(_label(path, number, parts.pop().strip(), classes))
+            elif head.get("targetlabel", "false").lower() == "true":
+                labels.append(_target(path, number, parts.pop().strip()))
             cases.append(_case(path, number, parts, head))
             if len(cases[-1]) != len(cases[0]):
                 raise _broken(path, number, f"{len(cases[-1])} channels, the cases before have {len(cases[0])}")
@@ -83,6 +92,12 @@ def _label(path: Path, number: int, label: str, classes: list[str]) -> str:
         expected = f"one of {', '.join(classes)}" if classes else "a class"
         raise _broken(path, number, f"it ends in `{shown(label)}`, not in {expected}")
     return label
+
+
+def _target(path: Path, number: int, word: str) -> float:
+    if word != "?" and not is_number(word):
+        raise _broken(path, number, f"it ends in `{shown(word)}`, not in a number")
+    return np.nan if word == "?" else float(word)
 
 
 def _case(path: Path, number: int, parts: list[str], head: dict[str, str]) -> np.ndarray:

@@ -1,0 +1,71 @@
+"""Cases on the device: each is a batch's row, with its scaled sequence and its answer."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from gym_jax.data.cases import Cases
+from gym_jax.data.learn import Learnt
+from gym_jax.types import Batch, Inputs
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("past", "targets", "weights", "mask", "static", "categories"),
+    meta_fields=(),
+)
+@dataclass(frozen=True)
+class Samples:
+    """Examples of a value or a class: to the models a case is a past, and its answer a horizon of one step."""
+
+    past: Float[Array, "cases steps channels"]
+    targets: Float[Array, "cases 1 targets"] | Int[Array, "cases 1 1"]
+    """Scaled numbers, or the place of the label among the classes."""
+    weights: Float[Array, "cases 1 targets"]
+    """0 where the answer is missing."""
+    mask: Bool[Array, "cases steps channels"] | None = None
+    """None when all was observed."""
+    static: Float[Array, "cases features"] | None = None
+    categories: Int[Array, "cases kinds"] | None = None
+
+    def __len__(self) -> int:
+        return self.past.shape[0]
+
+    def take(self, indices: Int[Array, " batch"]) -> Batch:
+        """Return the cases at `indices`; -1 is padding: some other case, with weight 0."""
+        real = indices >= 0
+        position = jnp.where(real, indices, jnp.arange(indices.shape[0]) % len(self))
+
+        def chosen(part: Array | None) -> Array | None:
+            return None if part is None else part[position]
+
+        inputs = Inputs(
+            past=self.past[position],
+            mask=chosen(self.mask),
+            static=chosen(self.static),
+            categories=chosen(self.categories),
+        )
+        return Batch(inputs, self.targets[position], self.weights[position] * real[:, None, None])
+
+
+def make_samples(cases: Cases, learnt: Learnt) -> Samples:
+    """Scale cases to float32 and lay them out for a model. Raises DataError at a label that was not learnt."""
+    past, mask = learnt.scaled(cases)
+    answers, known = learnt.answers(cases)
+    if (lacking := answers.shape[1] - past.shape[2]) > 0:
+        # models take the first channels for the past of the targets: there is room for them, and nothing in it
+        past, mask = (np.pad(part, ((0, 0), (0, 0), (0, lacking))) for part in (past, mask))
+        mask[..., -lacking:] = mask.any(axis=2, keepdims=True)
+    static, categories = learnt.encoder.encode(cases)
+    return Samples(
+        past=jnp.asarray(past),
+        targets=jnp.asarray(answers[:, None]),
+        weights=jnp.asarray(known[:, None], jnp.float32),
+        mask=None if mask.all() else jnp.asarray(mask),
+        static=None if static is None else jnp.asarray(static),
+        categories=None if categories is None else jnp.asarray(categories),
+    )

@@ -1,0 +1,70 @@
+"""Fully convolutional network: local patterns wherever they stand in the window."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gym_jax.errors import ConfigError
+from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
+from gym_jax.models.precision import Dtype, make_dense
+from gym_jax.models.side import Decoder, Side
+from gym_jax.ops import Kernel
+from gym_jax.types import Inputs, Positive, Share
+
+
+class FCN(nn.Module):
+    """Convolutions over time, each behind a norm and a ReLU; their mean over the window feeds one linear head.
+
+    Wang et al. 2017, with a norm over the features of a step in place of the batch's. Layer i has `filters[i]` of
+    `sizes[i]` steps. Static numbers and embedded categories are added to every step of the first layer; a decoder adds
+    what follows from them and the known future. With `outputs` above 1 a value has as many answers, such as quantiles;
+    of the `form` rising, each lies above the one before. Raises ConfigError when filters and sizes are not as many.
+    """
+
+    horizon: Positive
+    targets: Positive = 1
+    categories: tuple[int, ...] = ()
+    outputs: Positive = 1
+    form: Form = "free"
+    dtype: Dtype = "float32"
+    kernel: Kernel = "auto"
+    filters: tuple[Positive, ...] = (64, 128, 64)
+    sizes: tuple[Positive, ...] = (8, 5, 3)
+    dropout: Share = 0.1
+    normalise: Normalise = "last"
+
+    def __post_init__(self) -> None:
+        if len(self.filters) != len(self.sizes):
+            raise ConfigError(
+                f"model.filters has {len(self.filters)} layers, model.sizes {len(self.sizes)}",
+                hint="each layer has so many filters of so many steps",
+                attempt="gymjax train ... model.filters=[64,128,64] model.sizes=[8,5,3]",
+            )
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:
+        x, level = normalise(inputs, self.normalise, self.targets)
+        side = Side(self.categories, self.dtype, name="side")(inputs)
+        dense = make_dense(self.dtype, self.kernel)
+        for i, (filters, size) in enumerate(zip(self.filters, self.sizes, strict=True)):
+            x = dense(filters, name=f"layer_{i}")(with_steps_around(x, size))
+            if side is not None and i == 0:
+                x = x + dense(filters, use_bias=False, name="embed_side")(side)[:, None]
+            x = nn.relu(nn.LayerNorm(name=f"norm_{i}")(x))
+        x = nn.Dropout(self.dropout, deterministic=not train)(x.mean(axis=1))
+        out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(x)
+        out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
+        if side is not None or inputs.future is not None:
+            decoder = Decoder(
+                self.horizon, self.targets, self.dropout, self.outputs, self.dtype, self.kernel, name="decoder"
+            )
+            out = out + decoder(x, inputs.future, side, train=train)
+        return level.restore(formed(out, self.form))
+
+
+def with_steps_around(x: Float[Array, "batch steps features"], size: int) -> Float[Array, "batch steps wider"]:
+    """Return each step beside those around it, `size` in all, 0 outside the window: a convolution is one product."""
+    before = (size - 1) // 2
+    padded = jnp.pad(x, ((0, 0), (before, size - 1 - before), (0, 0)))
+    return jnp.concatenate([padded[:, i : i + x.shape[1]] for i in range(size)], axis=-1)

@@ -1,0 +1,62 @@
+"""Kinds of tasks: what a run does its own way for each, and nothing else of a run asks which it is."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gym_jax.config.schema import Config
+from gym_jax.run import cases, forecast
+from gym_jax.run.assemble import Shape, cut, shape_of
+from gym_jax.run.score_cases import score_cases
+from gym_jax.run.scores import GroupScores, score_group
+from gym_jax.types import Examples
+
+
+class Task(NamedTuple):
+    """What differs between kinds of tasks. `prepared` is what the first two make, and the others take."""
+
+    prepare: Callable[[Config], Any]
+    """Read, judge and divide the data, and learn from train rows. Raises DataError."""
+    restore: Callable[..., tuple[Config, Any]]
+    """`(config, facts, data)`: the same of a run's own or other data, with what the run has learnt."""
+    cut: Callable[..., Examples]
+    """`(config, prepared, part)`: the examples of one part."""
+    one: Callable[[Config, Any], Examples]
+    """A single example, which lends its shapes."""
+    shape_of: Callable[[Any], Shape]
+    describe: Callable[[Config, Any, dict[str, int]], dict[str, Any]]
+    """`(config, prepared, counts)`: the data in numbers, as a plan shows them."""
+    facts: Callable[[Any], dict[str, Any]]
+    """What a model needs of its data to be used again; `restore` takes it."""
+    score: Callable[..., GroupScores]
+    """`(config, prepared, model, members, part)`: the scores of a part."""
+
+
+_OF_CASES = Task(
+    cases.prepare_cases,
+    cases.restore_cases,
+    cases.cut_cases,
+    cases.one_case,
+    cases.shape_of_cases,
+    cases.describe_cases,
+    cases.facts_of_cases,
+    score_cases,
+)
+TASKS: dict[str, Task] = {
+    "forecast": Task(
+        forecast.prepare_panel,
+        forecast.restore_panel,
+        cut,
+        forecast.one_window,
+        shape_of,
+        forecast.describe_panel,
+        forecast.facts_of_panel,
+        score_group,
+    ),
+    "regress": _OF_CASES,
+    "classify": _OF_CASES,
+}
+
+
+def task_of(config: Config) -> Task:
+    """Return the kind of task that a configuration asks for."""
+    return TASKS[config.task.kind]
