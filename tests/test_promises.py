@@ -28,6 +28,7 @@ from gym_jax.data.split import SplitKind
 from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
+from gym_jax.evaluate.conformal import METHODS
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
@@ -75,6 +76,7 @@ REGISTRIES = {
     "optimiser": set(OPTIMISERS),
     "schedule": set(SCHEDULES | HOST_SCHEDULES),
     "weights": set(get_args(Weights)),
+    "calibration": set(METHODS),
     "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),
     "track_setting": set(Track.model_fields),

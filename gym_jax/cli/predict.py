@@ -29,6 +29,7 @@ def predict(
     frame = predict_run(open_run(run, root), data=data, members=members)
     path = str(write_frame(frame, out)) if out else None
     origin: dict[str, Any] = {name: frame.attrs[name] for name in ("step", "weights", "seeds") if name in frame.attrs}
+    notes = frame.attrs["notes"]
     text = frame.astype({frame.columns[1]: str})
     if as_json:
         rows = (
@@ -36,11 +37,13 @@ def predict(
             if path
             else {"forecast": [{k: plain(v) for k, v in row.items()} for row in text.to_dict("records")]}
         )
-        print_json("predict", {"run": run, "out": path, **origin, **rows})
+        print_json("predict", {"run": run, "out": path, **origin, "notes": notes, **rows})
         return
     if path is None:
         print_table(list(text.columns), text.itertuples(index=False))
     else:
         print_table(list(text.columns), text.head(6).itertuples(index=False))
         print(f"... {len(frame):,} rows of {frame.iloc[:, 0].nunique():,} series in {path}")
+    for note in notes:
+        print(f"\nnote: {note}")
     print(f"\n{weights_line(**origin)}")

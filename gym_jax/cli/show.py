@@ -74,12 +74,39 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         print_table(("model", *ERROR_COLUMNS), rows, title)
         if members:
             print(member_line(members["targets"][target]["mae"]))
+    if "intervals" in scores:
+        print_intervals(scores["intervals"], scores["part"])
     for note in scores["notes"]:
         print(f"\nnote: {note}")
     print(f"\n{scores['verdict']}")
     if "weights" in scores:
         seeds = members["seeds"] if members else [scores["seed"]] if "seed" in scores else ()
         print(weights_line(scores.get("step"), scores["weights"], seeds))
+
+
+def print_intervals(found: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], part: str = "test") -> None:
+    """Print for each target how often the intervals of each method held, and how wide they were."""
+    columns = ("method", "level", "held", "sd", "worst series", "first step", "last step", "width", "interval score")
+    for target in dict.fromkeys(name for blocks in found.values() for name in blocks):
+        rows = []
+        for method, blocks in found.items():
+            for block in blocks.get(target, ()):
+                worst, steps = block["worst"], block["per_horizon"]["coverage"]
+                shares = (
+                    block["level"],
+                    block["coverage"],
+                    block["sd"],
+                    worst and worst["coverage"],
+                    steps[0],
+                    steps[-1],
+                )
+                rows.append((method, *map(percent, shares), block["width"], block["interval_score"]))
+        print_table(columns, rows, f"\n{target}: intervals, {part}, in the data's units")
+
+
+def percent(share: float | None) -> str | None:
+    """Return a share in per cent."""
+    return None if share is None else f"{100 * share:.1f} %"
 
 
 def member_line(mae: Mapping[str, Any]) -> str:

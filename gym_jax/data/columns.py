@@ -96,7 +96,7 @@ def find_columns(
     _refuse_clash(columns)
     columns = columns._replace(
         capacity=_capacities(columns, names if reading.capacity is None else (), reading),
-        usage=_usage(columns.numeric, reading),
+        usage=usage_of(columns.numeric, reading),
     )
     _refuse_limits(columns)
     return columns
@@ -116,7 +116,7 @@ def _wide(kinds: Mapping[str, str], reading: Reading, time: str | None, where: s
         raise DataError(f"{where} has no column but its times", hint="every column is a series", code="data.no_target")
     columns = Columns(None, time, target)
     _refuse_clash(columns)
-    columns = columns._replace(capacity=_capacities(columns, (), reading), usage=_usage(target, reading))
+    columns = columns._replace(capacity=_capacities(columns, (), reading), usage=usage_of(target, reading))
     _refuse_limits(columns)
     return columns
 
@@ -188,7 +188,8 @@ def _capacities(columns: Columns, names: list[str] | tuple[str, ...], reading: R
     return percentages | _found_limits(channels, names)
 
 
-def _usage(channels: tuple[str, ...], reading: Reading) -> tuple[str, ...]:
+def usage_of(channels: tuple[str, ...], reading: Reading) -> tuple[str, ...]:
+    """Return the channels that count usage, which is never negative: as declared, or by their names."""
     if reading.usage is not None:
         return reading.usage
     return tuple(name for name in channels if _words(name) & USAGE or is_percentage(name))

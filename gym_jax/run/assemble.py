@@ -147,6 +147,16 @@ def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
     return windows_of(config, prepared, *places(config, prepared, part))
 
 
+def truth_of(config: Config, prepared: Prepared) -> Panel:
+    """Return the panel that forecasts are held against."""
+    return prepared.panel
+
+
+def delays_of(config: Config) -> np.ndarray:
+    """Return how many rows after its first a window's steps are known."""
+    return np.arange(config.task.horizon)
+
+
 def windows_of(config: Config, prepared: Prepared, rows: np.ndarray, series: np.ndarray) -> Windows:
     """Return the windows with these first target rows."""
     static, categories = prepared.fitted.encoder.encode(prepared.panel)

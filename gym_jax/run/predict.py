@@ -8,16 +8,21 @@ import pandas as pd
 from gym_jax.data.features import extend
 from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import make_channels
+from gym_jax.data.split import Span, origins
 from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecasters, forecasts
-from gym_jax.run.assemble import build_columns, reading, windows_of
+from gym_jax.run.assemble import build_columns, reading, truth_of, windows_of
+from gym_jax.run.calibrate import Calibrated, read_calibration, source_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group
-from gym_jax.run.load import load_run
+from gym_jax.run.intervals import offsets_of, pieces, restored, scores_of
+from gym_jax.run.load import Trained, load_run
 from gym_jax.run.runs import open_run
 
 SPREAD = "_spread"
 """Ending of the column that says how far the members of a group lie apart."""
+REPLAYED = 4032
+"""Rows whose forecasts are made again to see where adaptive intervals stand: two weeks of five minutes."""
 
 
 def predict_run(
@@ -32,6 +37,9 @@ def predict_run(
     A run of several seeds answers with the mean of its members, and a column such as `cpu_spread` holds the standard
     deviation of their point forecasts; `members="best"` asks the one with the lowest validation loss alone.
     `frame.attrs["seeds"]` are those of the members asked.
+
+    A calibrated run has the two ends of an interval for each level too, such as `cpu_lo80` and `cpu_hi80`. Adaptive
+    ones follow what came since the run was trained, in the last `REPLAYED` rows of each series.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     trained = load_run(folder, data, members=members)
@@ -56,6 +64,12 @@ def predict_run(
     seen = panel.seen()
     known = seen[starts] > seen[np.maximum(starts - windows.context, panel.offsets[:-1])]
     values[~known] = np.nan
+    calibrated, notes = read_calibration(folder) if members == "mean" or not is_group(folder) else (None, [])
+    if calibrated is not None:
+        ahead = trained._replace(prepared=prepared._replace(panel=panel, channels=channels))
+        ends = _intervals(ahead, calibrated, starts, folder)
+        endings = (*endings, *calibrated.endings)
+        values = np.concatenate([values, np.where(known[:, None, None, None], ends, np.nan)], axis=-1)
     steps = np.arange(task.horizon)
     owner = np.repeat(series, task.horizon)
     taken = {panel.id_name, panel.time_name, *panel.channels}
@@ -71,10 +85,34 @@ def predict_run(
     for channel in range(panel.targets):
         for output, ending in enumerate(endings):
             frame[f"{panel.channels[channel]}{ending}"] = values[..., channel, output].reshape(-1)
-    frame.attrs |= {"step": trained.step, "weights": trained.weights}
+    frame.attrs |= {"step": trained.step, "weights": trained.weights, "notes": notes}
     if is_group(folder):
         frame.attrs["seeds"] = list(trained.seeds or (trained.config.train.seed,))
     return frame
+
+
+def _intervals(trained: Trained, calibrated: Calibrated, starts: np.ndarray, folder: RunFolder) -> np.ndarray:
+    """Return the ends of the intervals of the windows at `starts`: [series, horizon, targets, 2 * levels]."""
+    source, panel = source_of(trained), truth_of(trained.config, trained.prepared)
+    series = np.arange(len(panel.series))
+    offsets, _ = calibrated.calibration.start(panel.series)
+    if calibrated.calibration.method == "adaptive":
+        facts = folder.read_json("data.json")
+        used = dict(zip(facts["series"], facts["used_until"], strict=True))
+        after = (
+            np.array([used.get(name, panel.first[i]) for i, name in enumerate(panel.series)]) - panel.first
+        ) // panel.step
+        begin = np.clip(np.maximum(panel.offsets[:-1] + after, starts - REPLAYED), panel.offsets[:-1], starts)
+        span, task = Span(begin, starts + trained.config.task.horizon - 1), trained.config.task
+        rows, owner = origins(panel, span, context=task.context, horizon=task.horizon, whole=False)
+        for piece in pieces(source, rows, owner, calibrated.calibration.levels):
+            scores = scores_of(source, panel, piece)
+            offsets[np.unique(piece.owner)] = offsets_of(source, calibrated.calibration, piece, scores)[1]
+    out = np.empty((len(series), *offsets.shape[2:], 2 * offsets.shape[1]))
+    for piece in pieces(source, starts, series, calibrated.calibration.levels):
+        bands = restored(source, piece, offsets[piece.owner], calibrated.floor)
+        out[piece.owner] = bands.reshape(*bands.shape[:-2], -1)
+    return out
 
 
 def _spread(answers: list[np.ndarray]) -> np.ndarray:
