@@ -25,6 +25,7 @@ from gym_jax.data.impute import ImputeKind
 from gym_jax.data.reading import Aggregate, Policy, TimeUnit
 from gym_jax.data.scale import ScaleKind, Scope
 from gym_jax.data.split import SplitKind
+from gym_jax.data.statistic import WindowStatistic
 from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
@@ -77,6 +78,7 @@ REGISTRIES = {
     "schedule": set(SCHEDULES | HOST_SCHEDULES),
     "weights": set(get_args(Weights)),
     "calibration": set(METHODS),
+    "statistic": set(get_args(WindowStatistic)),
     "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),
     "track_setting": set(Track.model_fields),

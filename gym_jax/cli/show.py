@@ -70,7 +70,8 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     for target, own in model["targets"].items():
         rows = [(name, *(own[key] for key in ERROR_COLUMNS))]
         rows += [(kind, *(block[target][key] for key in ERROR_COLUMNS)) for kind, block in scores["baselines"].items()]
-        title = f"\n{target}: {scores['part']}, {scores['windows']:,} windows, {own['count']:,} values"
+        what = f", {scores['statistic']} of the coming {scores['window']} steps" if "statistic" in scores else ""
+        title = f"\n{target}{what}: {scores['part']}, {scores['windows']:,} windows, {own['count']:,} values"
         print_table(("model", *ERROR_COLUMNS), rows, title)
         if members:
             print(member_line(members["targets"][target]["mae"]))

@@ -10,7 +10,7 @@ from gym_jax.data.split import Part
 from gym_jax.errors import ConfigError, DataError, GymJaxError, did_you_mean
 from gym_jax.evaluate.conformal import LEVELS, METHODS, Calibration, Method, calibrate
 from gym_jax.evaluate.coverage import summarise
-from gym_jax.run.assemble import cut, fingerprint, model_of, places, same_data, shape_of, truth_of
+from gym_jax.run.assemble import cut, fingerprint, model_of, places, same_data, shape_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import is_group, sound_members
 from gym_jax.run.intervals import Source, coverage_of, floor_of, pieces, scores_of
@@ -95,7 +95,7 @@ def source_of(trained: Trained) -> Source:
 def fit_calibration(source: Source, method: Method, levels: Sequence[float], part: Part) -> Calibrated:
     """Return the calibration that the windows of one part teach."""
     rows, series = places(source.config, source.prepared, part)
-    panel = truth_of(source.config, source.prepared)
+    panel = source.prepared.truth
     found = [
         (scores_of(source, panel, piece).astype(np.float32), piece.owner)
         for piece in pieces(source, rows, series, levels)

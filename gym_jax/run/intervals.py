@@ -16,7 +16,7 @@ from gym_jax.evaluate.conformal import Calibration, conformity, track, widen
 from gym_jax.evaluate.coverage import Coverage, cover
 from gym_jax.evaluate.score import forecasters, forecasts
 from gym_jax.losses import bands_of, point_of
-from gym_jax.run.assemble import Prepared, delays_of, reading, truth_of, windows_of
+from gym_jax.run.assemble import Prepared, delays_of, reading, windows_of
 
 AT_ONCE = 1 << 17
 """Windows, or rows times series, that are looked at together; bounds the memory, not the result."""
@@ -163,7 +163,7 @@ def coverage_of(
     source: Source, calibration: Calibration, floor: Sequence[float | None], rows: np.ndarray, series: np.ndarray
 ) -> Coverage:
     """Return how the calibrated intervals of windows did."""
-    panel = truth_of(source.config, source.prepared)
+    panel = source.prepared.truth
     shape = len(panel.series), len(delays_of(source.config)), panel.targets, len(calibration.levels)
     total = Coverage.zero(*shape)
     for piece in pieces(source, rows, series, calibration.levels):

@@ -135,6 +135,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "rows": len(panel.values),
         "interval": panel.describe_step(),
         "targets": list(panel.channels[: panel.targets]),
+        **({} if plan.prepared.coming is None else {"statistic": config.task.statistic}),
         **_covariates(plan.prepared),
         "notes": list(plan.prepared.channels.notes),
         "windows": {"train": len(plan.train), "val": len(plan.val)},

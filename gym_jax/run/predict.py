@@ -11,7 +11,7 @@ from gym_jax.data.preprocess import make_channels
 from gym_jax.data.split import Span, origins
 from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecasters, forecasts
-from gym_jax.run.assemble import build_columns, reading, truth_of, windows_of
+from gym_jax.run.assemble import build_columns, coming_of, reading, windows_of
 from gym_jax.run.calibrate import Calibrated, read_calibration, source_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group
@@ -30,9 +30,11 @@ def predict_run(
 ) -> pd.DataFrame:
     """Return a frame of id, time, step (1 is the first after the data) and one column per target, in the data's units.
 
-    `step` is called `horizon_step` when the data have a column of that name. A model of quantiles or of a distribution
-    has a column for each level too, such as `cpu_q0.9`. The run's own data are read again, or `data`. A series whose
-    last `context` rows are all missing gets NaN. `frame.attrs` holds the run's step and which `weights` forecast.
+    A statistic of the coming window has one row a series, whose time is where the window begins, and columns such as
+    `cpu_max`. `step` is called `horizon_step` when the data have a column of that name. A model of quantiles or of a
+    distribution has a column for each level too, such as `cpu_q0.9`. The run's own data are read again, or `data`. A
+    series whose last `context` rows are all missing gets NaN. `frame.attrs` holds the run's step and which `weights`
+    forecast.
 
     A run of several seeds answers with the mean of its members, and a column such as `cpu_spread` holds the standard
     deviation of their point forecasts; `members="best"` asks the one with the lowest validation loss alone.
@@ -50,7 +52,8 @@ def predict_run(
     _need_known(panel, starts, task.horizon)
     channels = make_channels(panel, trained.config.data, prepared.fitted.bounds, horizon=task.horizon)
     series = np.arange(len(panel.series))
-    windows = windows_of(trained.config, prepared._replace(panel=panel, channels=channels), starts, series)
+    prepared = prepared._replace(panel=panel, channels=channels, coming=coming_of(trained.config, panel))
+    windows = windows_of(trained.config, prepared, starts, series)
     windows = reading(trained.model, windows)
     endings, view = build_columns(trained.config)
     size = min(trained.config.evaluate.batch_size, len(series))
@@ -66,12 +69,11 @@ def predict_run(
     values[~known] = np.nan
     calibrated, notes = read_calibration(folder) if members == "mean" or not is_group(folder) else (None, [])
     if calibrated is not None:
-        ahead = trained._replace(prepared=prepared._replace(panel=panel, channels=channels))
-        ends = _intervals(ahead, calibrated, starts, folder)
+        ends = _intervals(trained._replace(prepared=prepared), calibrated, starts, folder)
         endings = (*endings, *calibrated.endings)
         values = np.concatenate([values, np.where(known[:, None, None, None], ends, np.nan)], axis=-1)
-    steps = np.arange(task.horizon)
-    owner = np.repeat(series, task.horizon)
+    steps = np.arange(task.steps)
+    owner = np.repeat(series, task.steps)
     taken = {panel.id_name, panel.time_name, *panel.channels}
     frame = pd.DataFrame(
         {
@@ -82,9 +84,10 @@ def predict_run(
     )
     if panel.zone:
         frame[panel.time_name] = frame[panel.time_name].dt.tz_localize("UTC")
+    what = "" if task.statistic == "none" else f"_{task.statistic}"
     for channel in range(panel.targets):
         for output, ending in enumerate(endings):
-            frame[f"{panel.channels[channel]}{ending}"] = values[..., channel, output].reshape(-1)
+            frame[f"{panel.channels[channel]}{what}{ending}"] = values[..., channel, output].reshape(-1)
     frame.attrs |= {"step": trained.step, "weights": trained.weights, "notes": notes}
     if is_group(folder):
         frame.attrs["seeds"] = list(trained.seeds or (trained.config.train.seed,))
@@ -93,7 +96,7 @@ def predict_run(
 
 def _intervals(trained: Trained, calibrated: Calibrated, starts: np.ndarray, folder: RunFolder) -> np.ndarray:
     """Return the ends of the intervals of the windows at `starts`: [series, horizon, targets, 2 * levels]."""
-    source, panel = source_of(trained), truth_of(trained.config, trained.prepared)
+    source, panel, truth = source_of(trained), trained.prepared.panel, trained.prepared.truth
     series = np.arange(len(panel.series))
     offsets, _ = calibrated.calibration.start(panel.series)
     if calibrated.calibration.method == "adaptive":
@@ -106,7 +109,7 @@ def _intervals(trained: Trained, calibrated: Calibrated, starts: np.ndarray, fol
         span, task = Span(begin, starts + trained.config.task.horizon - 1), trained.config.task
         rows, owner = origins(panel, span, context=task.context, horizon=task.horizon, whole=False)
         for piece in pieces(source, rows, owner, calibrated.calibration.levels):
-            scores = scores_of(source, panel, piece)
+            scores = scores_of(source, truth, piece)
             offsets[np.unique(piece.owner)] = offsets_of(source, calibrated.calibration, piece, scores)[1]
     out = np.empty((len(series), *offsets.shape[2:], 2 * offsets.shape[1]))
     for piece in pieces(source, starts, series, calibrated.calibration.levels):

@@ -12,7 +12,7 @@ from gym_jax.data.features import extend
 from gym_jax.errors import ConfigError, DataError
 from gym_jax.evaluate.conformal import MEMORY, METHODS, RATE
 from gym_jax.run import intervals
-from gym_jax.run.assemble import places, truth_of
+from gym_jax.run.assemble import places
 from gym_jax.run.calibrate import calibrate_run, fit_calibration, judge_calibration, read_calibration, source_of
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
@@ -40,7 +40,7 @@ def test_the_bands_of_the_windows_and_their_scores_are_those_of_the_forecast(run
     """In the data's units a value is inside its moved band exactly where its score is at most the offset."""
     rows, series = places(source.config, source.prepared, "val")
     fitted = fit_calibration(source, "series", LEVELS, "val")
-    panel, seen_windows = truth_of(source.config, source.prepared), 0
+    panel, seen_windows = source.prepared.truth, 0
     for piece in pieces(source, rows, series, LEVELS):
         scores = scores_of(source, panel, piece)
         offsets, _ = offsets_of(source, fitted.calibration, piece, scores)
