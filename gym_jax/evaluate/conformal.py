@@ -135,6 +135,15 @@ def calibrate(
     return Calibration(method, tuple(levels), names, _finite(pooled, scores), own, size, own_size, counts)
 
 
+class Tracked(NamedTuple):
+    """Where adaptive offsets stood: before each window, and after all."""
+
+    offsets: Float[np.ndarray, "rows series levels horizon targets"]
+    sizes: Float[np.ndarray, "rows series levels horizon targets"]
+    """The running mean absolute score of each series."""
+    last: Float[np.ndarray, "series levels horizon targets"]
+
+
 def track(
     scores: Float[np.ndarray, "rows series levels horizon targets"],
     start: tuple[
@@ -145,7 +154,7 @@ def track(
     *,
     rate: float = RATE,
     memory: float = MEMORY,
-) -> tuple[Float[np.ndarray, "rows series levels horizon targets"], Float[np.ndarray, "series levels horizon targets"]]:
+) -> Tracked:
     """Return the offset of each window by the scores known before it, and the offset of the window after the last.
 
     Quantile tracking (Angelopoulos, Candes and Tibshirani 2023), a form of adaptive conformal inference (Gibbs and
@@ -156,10 +165,10 @@ def track(
     """
     level = np.asarray(levels)[:, None, None]
     offset, size = (part.copy() for part in start)
-    out = np.empty(scores.shape)
+    out, sizes = np.empty(scores.shape), np.empty(scores.shape)
     steps = np.arange(len(delays))
     for row in range(len(scores)):
-        out[row] = offset
+        out[row], sizes[row] = offset, size
         begun = row - delays
         before = np.maximum(begun, 0)
         score, used = (np.moveaxis(part[before, :, :, steps], 0, 2) for part in (scores, out))
@@ -167,7 +176,7 @@ def track(
         size += np.where(known, memory * (np.abs(score) - size), 0)
         missed = np.logical_and.accumulate(score > used, axis=1)  # a level holds what the levels below it hold
         offset += np.where(known, rate * size * (missed - (1 - level)), 0)
-    return out, offset
+    return Tracked(out, sizes, offset)
 
 
 def widen(

@@ -10,10 +10,11 @@ from gym_jax.data.split import Part
 from gym_jax.errors import ConfigError, DataError, GymJaxError, did_you_mean
 from gym_jax.evaluate.conformal import LEVELS, METHODS, Calibration, Method, calibrate
 from gym_jax.evaluate.coverage import summarise
+from gym_jax.evaluate.surprise import Surprises, collect
 from gym_jax.run.assemble import cut, fingerprint, model_of, places, same_data, shape_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import is_group, sound_members
-from gym_jax.run.intervals import Source, coverage_of, floor_of, pieces, scores_of
+from gym_jax.run.intervals import Piece, Source, coverage_of, floor_of, pieces, scores_of, surprises_of
 from gym_jax.run.load import Trained, best_step, load_run, read_config
 from gym_jax.run.runs import open_run
 from gym_jax.run.scores import solve
@@ -29,6 +30,8 @@ class Calibrated(NamedTuple):
     floor: tuple[float | None, ...]
     """What each target has never been below; None where nothing is known."""
     part: Part
+    surprises: tuple[Surprises, ...]
+    """How far the first step of held-out windows lay beyond the widest interval, for each target."""
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -80,6 +83,7 @@ def calibrate_run(
                 "steps": steps_of(folder),
                 "targets": list(trained.prepared.panel.channels[: trained.prepared.panel.targets]),
                 "floor": list(fitted.floor),
+                "surprises": [table.to_json() for table in fitted.surprises],
                 DOCUMENT: fitted.calibration.to_json(),
             },
         )
@@ -109,7 +113,9 @@ def fit_calibration(source: Source, method: Method, levels: Sequence[float], par
         )
     scores, owner = (np.concatenate(part) for part in zip(*found, strict=True))
     calibration = calibrate(scores, owner, panel.series, levels=levels, method=method)
-    return Calibrated(calibration, tuple(floor_of(source.config, panel, rows)), part)
+    surprises = surprises_of(source, calibration, Piece(rows, owner, *[np.empty(0)] * 2), scores[:, :, :1])
+    tables = tuple(collect(surprises[:, target]) for target in range(panel.targets))
+    return Calibrated(calibration, tuple(floor_of(source.config, panel, rows)), part, tables)
 
 
 def judge_calibration(source: Source, fitted: Calibrated, part: Part = "test") -> dict[str, Any]:
@@ -132,7 +138,8 @@ def read_calibration(folder: RunFolder) -> tuple[Calibrated | None, list[str]]:
             f"its intervals were calibrated for weights that it no longer ends with: gymjax calibrate {folder.path}"
         ]
     fitted = Calibration.from_json(document[DOCUMENT])
-    return Calibrated(fitted, tuple(document["floor"]), document["part"]), []
+    tables = tuple(Surprises.from_json(table) for table in document["surprises"])
+    return Calibrated(fitted, tuple(document["floor"]), document["part"], tables), []
 
 
 def steps_of(folder: RunFolder) -> dict[str, int]:

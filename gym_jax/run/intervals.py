@@ -15,6 +15,7 @@ from gym_jax.data.windows import Windows
 from gym_jax.evaluate.conformal import Calibration, conformity, track, widen
 from gym_jax.evaluate.coverage import Coverage, cover
 from gym_jax.evaluate.score import forecasters, forecasts
+from gym_jax.evaluate.surprise import surprise_of
 from gym_jax.losses import bands_of, point_of
 from gym_jax.run.assemble import Prepared, delays_of, reading, windows_of
 
@@ -114,26 +115,54 @@ def scores_of(source: Source, panel: Panel, piece: Piece) -> Float[np.ndarray, "
     return conformity(piece.bands, np.where(seen, scaled, np.nan))
 
 
-def offsets_of(
-    source: Source, calibration: Calibration, piece: Piece, scores: np.ndarray
-) -> tuple[Float[np.ndarray, "n levels horizon targets"], Float[np.ndarray, "n levels horizon targets"]]:
+class Moved(NamedTuple):
+    """By how much the bands of windows are moved."""
+
+    offsets: Float[np.ndarray, "n levels horizon targets"]
+    sizes: Float[np.ndarray, "n levels horizon targets"]
+    """The mean absolute score of each window's series."""
+    last: Float[np.ndarray, "series levels horizon targets"]
+    """By how much those of the next window of each series of the piece would be moved."""
+
+
+def offsets_of(source: Source, calibration: Calibration, piece: Piece, scores: np.ndarray) -> Moved:
     """Return by how much the bands of each window are moved, and those of the next window of its series.
 
-    Adaptive ones follow the scores that are known before the window; others do not change.
+    Adaptive ones follow the scores that are known before the window; others do not change. `scores` may be those of the
+    first steps alone.
     """
+    horizon = scores.shape[2]
     own, place = np.unique(piece.owner, return_inverse=True)
     start = calibration.start([source.prepared.panel.series[number] for number in own])
+    first_steps = start[0][:, :, :horizon], start[1][:, :, :horizon]
     if calibration.method != "adaptive":
-        return start[0][place], start[0]
+        return Moved(first_steps[0][place], first_steps[1][place], first_steps[0])
     first = np.full(len(own), np.iinfo(np.int64).max)
     np.minimum.at(first, place, piece.rows)
     since = piece.rows - first[place]
-    delays = delays_of(source.config)
+    delays = delays_of(source.config)[:horizon]
     rows = int(since.max()) + 1 + int(delays.max())  # the scores of the last windows have their say too
     table = np.full((rows, len(own), *scores.shape[1:]), np.nan)
     table[since, place] = scores
-    moved, last = track(table, start, calibration.levels, delays)
-    return moved[since, place], last
+    tracked = track(table, first_steps, calibration.levels, delays)
+    return Moved(tracked.offsets[since, place], tracked.sizes[since, place], tracked.last)
+
+
+def surprises_of(
+    source: Source, calibration: Calibration, piece: Piece, scores: Float[np.ndarray, "n levels 1 targets"]
+) -> Float[np.ndarray, "n targets"]:
+    """Return how far the first step of each window lies beyond its widest interval, in mean scores of its series.
+
+    The series of the piece are few enough at a time.
+    """
+    out = np.empty((len(scores), scores.shape[3]))
+    begin = 0
+    for end in _groups(piece.rows, piece.owner, np.flatnonzero(np.diff(piece.owner, prepend=-1))):
+        part = slice(begin, end)
+        moved = offsets_of(source, calibration, Piece(*(column[part] for column in piece)), scores[part])
+        out[part] = surprise_of(*(table[:, -1, 0] for table in (scores[part], moved.offsets, moved.sizes)))
+        begin = end
+    return out
 
 
 def restored(source: Source, piece: Piece, offsets: np.ndarray, floor: Sequence[float | None]) -> np.ndarray:
@@ -168,7 +197,7 @@ def coverage_of(
     total = Coverage.zero(*shape)
     for piece in pieces(source, rows, series, calibration.levels):
         scores = scores_of(source, panel, piece)
-        offsets, _ = offsets_of(source, calibration, piece, scores)
+        offsets = offsets_of(source, calibration, piece, scores).offsets
         values, seen = truth(panel, piece)
         bands = restored(source, piece, offsets, floor)
         total += cover(bands, values, seen, piece.owner, shape[0], calibration.levels)

@@ -5,18 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gym_jax.data.features import extend
 from gym_jax.data.panel import Panel
-from gym_jax.data.preprocess import make_channels
-from gym_jax.data.split import Span, origins
 from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecasters, forecasts
-from gym_jax.run.assemble import build_columns, coming_of, reading, windows_of
+from gym_jax.run.assemble import build_columns, reading, windows_of
 from gym_jax.run.calibrate import Calibrated, read_calibration, source_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group
 from gym_jax.run.intervals import offsets_of, pieces, restored, scores_of
 from gym_jax.run.load import Trained, load_run
+from gym_jax.run.recent import lengthened, since_training
 from gym_jax.run.runs import open_run
 
 SPREAD = "_spread"
@@ -47,12 +45,10 @@ def predict_run(
     trained = load_run(folder, data, members=members)
     task, prepared = trained.config.task, trained.prepared
     starts = _starts(prepared.panel)
-    panel = extend(prepared.panel, task.horizon)
     starts = starts + task.horizon * np.arange(len(starts))
+    prepared = lengthened(trained.config, prepared)
+    panel, series = prepared.panel, np.arange(len(prepared.panel.series))
     _need_known(panel, starts, task.horizon)
-    channels = make_channels(panel, trained.config.data, prepared.fitted.bounds, horizon=task.horizon)
-    series = np.arange(len(panel.series))
-    prepared = prepared._replace(panel=panel, channels=channels, coming=coming_of(trained.config, panel))
     windows = windows_of(trained.config, prepared, starts, series)
     windows = reading(trained.model, windows)
     endings, view = build_columns(trained.config)
@@ -101,16 +97,10 @@ def _intervals(trained: Trained, calibrated: Calibrated, starts: np.ndarray, fol
     offsets, _ = calibrated.calibration.start(panel.series)
     if calibrated.calibration.method == "adaptive":
         facts = folder.read_json("data.json")
-        used = dict(zip(facts["series"], facts["used_until"], strict=True))
-        after = (
-            np.array([used.get(name, panel.first[i]) for i, name in enumerate(panel.series)]) - panel.first
-        ) // panel.step
-        begin = np.clip(np.maximum(panel.offsets[:-1] + after, starts - REPLAYED), panel.offsets[:-1], starts)
-        span, task = Span(begin, starts + trained.config.task.horizon - 1), trained.config.task
-        rows, owner = origins(panel, span, context=task.context, horizon=task.horizon, whole=False)
+        rows, owner = since_training(trained.config, trained.prepared, facts, starts, most=REPLAYED)
         for piece in pieces(source, rows, owner, calibrated.calibration.levels):
             scores = scores_of(source, truth, piece)
-            offsets[np.unique(piece.owner)] = offsets_of(source, calibrated.calibration, piece, scores)[1]
+            offsets[np.unique(piece.owner)] = offsets_of(source, calibrated.calibration, piece, scores).last
     out = np.empty((len(series), *offsets.shape[2:], 2 * offsets.shape[1]))
     for piece in pieces(source, starts, series, calibrated.calibration.levels):
         bands = restored(source, piece, offsets[piece.owner], calibrated.floor)

@@ -129,10 +129,11 @@ def test_a_calibration_keeps_every_bit_in_json():
 def test_one_miss_and_one_hit_by_hand():
     """Level 0.8, offset 1, mean score 2: a score of 3 misses, then 0 is inside."""
     start = np.full((1, 1, 1, 1), 1.0), np.full((1, 1, 1, 1), 2.0)
-    out, last = track(np.array([3.0, 0.0]).reshape(2, 1, 1, 1, 1), start, [0.8], np.array([0]))
+    out, sizes, last = track(np.array([3.0, 0.0]).reshape(2, 1, 1, 1, 1), start, [0.8], np.array([0]))
     size = 2 + MEMORY * (3 - 2)
     after = 1 + RATE * size * 0.8
     np.testing.assert_allclose(out.ravel(), [1, after], rtol=FLOAT64)
+    np.testing.assert_allclose(sizes.ravel(), [2, size], rtol=FLOAT64)
     np.testing.assert_allclose(last.ravel(), [after - RATE * (size - MEMORY * size) * 0.2], rtol=FLOAT64)
 
 
@@ -143,10 +144,10 @@ def test_what_is_not_known_yet_changes_nothing():
     start = np.zeros((1, 1, 3, 1)), np.ones((1, 1, 3, 1))
     other = scores.copy()
     other[5] += 100
-    changed = [(track(x, start, [0.9], np.arange(3))[0]).ravel() for x in (scores, other)]
+    changed = [track(x, start, [0.9], np.arange(3)).offsets.ravel() for x in (scores, other)]
     differs = (changed[0] != changed[1]).reshape(20, 3)
     np.testing.assert_array_equal(differs.argmax(axis=0), [6, 7, 8])
-    assert not track(np.full((9, 1, 1, 3, 1), np.nan), start, [0.9], np.arange(3))[0].any(), (
+    assert not track(np.full((9, 1, 1, 3, 1), np.nan), start, [0.9], np.arange(3)).offsets.any(), (
         "missing values teach nothing"
     )
 
@@ -166,7 +167,7 @@ def test_under_drift_the_adaptive_intervals_hold_and_the_others_do_not():
     scores = np.abs(generator.normal(size=(rows, 1, 1, 2, 1))) * growth * np.ones((1, 1, 4, 1, 1))
     held_out = np.abs(generator.normal(size=(2000, 1, 2, 1))) * np.ones((1, 4, 1, 1))
     found = calibrate(held_out, np.zeros(2000, int), ["a"])
-    offsets, _ = track(scores, found.start(["a"]), LEVELS, np.arange(2))
+    offsets = track(scores, found.start(["a"]), LEVELS, np.arange(2)).offsets
     held = (scores <= np.maximum.accumulate(offsets, axis=2)).mean(axis=(0, 1, 4))
     np.testing.assert_allclose(held, np.array(LEVELS)[:, None] * np.ones(2), atol=0.01)
     still = (scores <= found.own).mean(axis=(0, 1, 4))

@@ -43,7 +43,7 @@ def test_the_bands_of_the_windows_and_their_scores_are_those_of_the_forecast(run
     panel, seen_windows = source.prepared.truth, 0
     for piece in pieces(source, rows, series, LEVELS):
         scores = scores_of(source, panel, piece)
-        offsets, _ = offsets_of(source, fitted.calibration, piece, scores)
+        offsets = offsets_of(source, fitted.calibration, piece, scores).offsets
         ends = restored(source, piece, offsets, (None,))[..., 0, 0, :]  # the first level of the only target
         at = piece.rows[:, None] + np.arange(4)
         truth, seen = panel.values[at, 0], panel.mask[at, 0]
