@@ -153,12 +153,14 @@ def point_of(kind: str, settings: Mapping[str, Any]) -> Callable[[Array], Array]
     return points.get(kind, lambda prediction: prediction)
 
 
-def quantiles_of(kind: str, settings: Mapping[str, Any]) -> tuple[tuple[float, ...], Callable[[Array], Array]]:
+def quantiles_of(
+    kind: str, settings: Mapping[str, Any], levels: Sequence[float] | None = None
+) -> tuple[tuple[float, ...], Callable[[Array], Array]]:
     """Return levels and the function from a prediction to their quantiles along a last axis; no level for a point.
 
-    Those of `quantiles` are as trained; those of a normal distribution are at the same default levels.
+    Those of `quantiles` are as trained, whatever is asked; a distribution has any `levels`, by default the same ones.
     """
-    levels = _levels(settings)
+    levels = _levels(settings) if levels is None or kind == "quantiles" else tuple(levels)
     if kind == "quantiles":
         return levels, _sorted
     if kind == "gaussian":
@@ -170,6 +172,29 @@ def quantiles_of(kind: str, settings: Mapping[str, Any]) -> tuple[tuple[float, .
 
         return levels, normal
     return (), lambda prediction: prediction[..., None][..., :0]
+
+
+def bands_of(
+    kind: str, settings: Mapping[str, Any], levels: Sequence[float]
+) -> Callable[[Array], Float[Array, "*shape bands 2"]]:
+    """Return the function from a prediction to the low and the high end of a central interval of each of `levels`.
+
+    Of trained quantiles the two nearest to the ends wanted, of a distribution its own; a point is both of its ends.
+    Raises ConfigError when the kind is unknown.
+    """
+    point = point_of(kind, settings)
+    wanted = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
+    known, view = quantiles_of(kind, settings, sorted(wanted))
+    # Rounded, because 0.1 - 0.05 is more than 0.15 - 0.1 in binary.
+    places = [min(range(len(known)), key=lambda i: round(abs(known[i] - end), 9)) for end in wanted] if known else []
+
+    def bands(prediction: Array) -> Array:
+        if not places:
+            return jnp.broadcast_to(point(prediction)[..., None, None], (*point(prediction).shape, len(levels), 2))
+        found = view(prediction)[..., jnp.array(places)]
+        return found.reshape(*found.shape[:-1], len(levels), 2)
+
+    return bands
 
 
 def _sorted(prediction: Array) -> Array:

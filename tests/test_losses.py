@@ -14,6 +14,7 @@ from gym_jax.losses import (
     FLOOR,
     HEAD_LOSSES,
     LOSSES,
+    bands_of,
     cross_entropy,
     form_of,
     gaussian,
@@ -323,3 +324,17 @@ def test_quantiles_that_cross_are_exchanged():
     assert levels == (0.1, 0.5, 0.9)
     np.testing.assert_array_equal(view(crossed), [[1, 2, 3]])
     np.testing.assert_array_equal(point_of("quantiles", {"levels": levels})(crossed), [2])
+
+
+def test_the_bands_of_a_point_are_the_point_and_those_of_quantiles_the_nearest_two():
+    point = bands_of("mae", {}, (0.8, 0.9))(jnp.array([[1.0, 2.0]]))
+    np.testing.assert_array_equal(point, jnp.array([[1.0, 2.0]])[..., None, None] * jnp.ones((2, 2)))
+    levels = {"levels": (0.05, 0.1, 0.5, 0.9, 0.95)}
+    bands = bands_of("quantiles", levels, (0.8, 0.9, 0.99))(jnp.array([[2.0, 1.0, 3.0, 4.0, 5.0]]))
+    np.testing.assert_array_equal(bands, [[[2, 4], [1, 5], [1, 5]]])
+
+
+def test_the_bands_of_a_normal_distribution_are_its_quantiles():
+    bands = bands_of("gaussian", {}, (0.8, 0.99))(jnp.array([[10.0, 12.0 - FLOOR]]))
+    away = 2 * np.array([[-1.2815516, 1.2815516], [-2.5758293, 2.5758293]])
+    np.testing.assert_allclose(bands[0], 10 + away, rtol=FLOAT32)

@@ -29,14 +29,16 @@ from gym_jax.data.impute import ImputeKind
 from gym_jax.data.reading import Aggregate, Policy, TimeUnit
 from gym_jax.data.scale import ScaleKind, Scope
 from gym_jax.data.split import SplitKind
+from gym_jax.data.statistic import WindowStatistic
 from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
+from gym_jax.evaluate.conformal import METHODS
+from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.evaluate.origins import ERRORS
 from gym_jax.evaluate.permute import Kind
 from gym_jax.evaluate.resample import Blocks
 from gym_jax.evaluate.significance import TESTS, Kernel
-from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
@@ -84,6 +86,8 @@ REGISTRIES = {
     "optimiser": set(OPTIMISERS),
     "schedule": set(SCHEDULES | HOST_SCHEDULES),
     "weights": set(get_args(Weights)),
+    "calibration": set(METHODS),
+    "statistic": set(get_args(WindowStatistic)),
     "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),
     "track_setting": set(Track.model_fields),

@@ -32,7 +32,7 @@ def predict(
     frame = predict_run(open_run(run, root), data=data, members=members)
     path = str(write_frame(frame, out)) if out else None
     origin: dict[str, Any] = {name: frame.attrs[name] for name in ("step", "weights", "seeds") if name in frame.attrs}
-    cases = "cases" in frame.attrs
+    cases, notes = "cases" in frame.attrs, frame.attrs["notes"]
     text = frame if cases else frame.astype({frame.columns[1]: str})
     if as_json:
         rows = (
@@ -40,7 +40,7 @@ def predict(
             if path
             else {"forecast": [{k: plain(v) for k, v in row.items()} for row in text.to_dict("records")]}
         )
-        print_json("predict", {"run": run, "out": path, **origin, **rows})
+        print_json("predict", {"run": run, "out": path, **origin, "notes": notes, **rows})
         return
     if path is None:
         print_table(list(text.columns), text.itertuples(index=False))
@@ -48,4 +48,6 @@ def predict(
         print_table(list(text.columns), text.head(6).itertuples(index=False))
         series = "" if cases else f" of {frame.iloc[:, 0].nunique():,} series"
         print(f"... {len(frame):,} rows{series} in {path}")
+    for note in notes:
+        print(f"\nnote: {note}")
     print(f"\n{weights_line(**origin)}")

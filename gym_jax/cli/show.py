@@ -95,19 +95,47 @@ def print_scores(scores: Mapping[str, Any]) -> None:
         rows += [(kind, *(block[target][key] for key in columns)) for kind, block in scores["baselines"].items()]
         count = f"{scores['cases']:,} cases" if "cases" in scores else f"{scores['windows']:,} windows"
         values = "" if "confusion" in own else f", {own['count']:,} values"
-        print_table(("model", *columns), rows, f"\n{target}: {scores['part']}, {count}{values}")
+        what = f", {scores['statistic']} of the coming {scores['window']} steps" if "statistic" in scores else ""
+        print_table(("model", *columns), rows, f"\n{target}{what}: {scores['part']}, {count}{values}")
         if members:
             print(member_line(members["targets"][target][columns[0]], columns[0]))
         if "confusion" in own and len(own["confusion"]) <= FEW:
             classes = own["per_class"]["class"]
             rows = [(word, *counts) for word, counts in zip(classes, own["confusion"], strict=True)]
             print_table(("true \\ said", *classes), rows, "\nhow often each class is taken for which")
+    if "intervals" in scores:
+        print_intervals(scores["intervals"], scores["part"])
     for note in scores["notes"]:
         print(f"\nnote: {note}")
     print(f"\n{scores['verdict']}")
     if "weights" in scores:
         seeds = members["seeds"] if members else [scores["seed"]] if "seed" in scores else ()
         print(weights_line(scores.get("step"), scores["weights"], seeds))
+
+
+def print_intervals(found: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], part: str = "test") -> None:
+    """Print for each target how often the intervals of each method held, and how wide they were."""
+    columns = ("method", "level", "held", "sd", "worst series", "first step", "last step", "width", "interval score")
+    for target in dict.fromkeys(name for blocks in found.values() for name in blocks):
+        rows = []
+        for method, blocks in found.items():
+            for block in blocks.get(target, ()):
+                worst, steps = block["worst"], block["per_horizon"]["coverage"]
+                shares = (
+                    block["level"],
+                    block["coverage"],
+                    block["sd"],
+                    worst and worst["coverage"],
+                    steps[0],
+                    steps[-1],
+                )
+                rows.append((method, *map(percent, shares), block["width"], block["interval_score"]))
+        print_table(columns, rows, f"\n{target}: intervals, {part}, in the data's units")
+
+
+def percent(share: float | None) -> str | None:
+    """Return a share in per cent."""
+    return None if share is None else f"{100 * share:.1f} %"
 
 
 def member_line(spread: Mapping[str, Any], metric: str = "mae") -> str:

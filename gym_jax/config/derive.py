@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 FORBID = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-GIVEN = frozenset({"name", "parent", "horizon", "targets", "categories", "outputs", "form", "dtype"})
+GIVEN = frozenset(
+    {"name", "parent", "horizon", "targets", "categories", "outputs", "form", "dtype", "statistic", "window"}
+)
 """Fields of a module that the task gives, or that Linen owns."""
 
 

@@ -24,6 +24,12 @@ def find_conflicts(config: Config) -> list[ConfigError]:
         out.append(ConfigError(message, hint=hint, attempt=f"gymjax train ... {attempt}", code="config.conflict"))
 
     train, kind = config.train, config.optim.kind
+    if config.task.statistic in ("p95", "mean") and config.data.scale.log1p:
+        refuse(
+            f"task.statistic={config.task.statistic} does not go with data.scale.log1p",
+            "that of the logarithms is not the logarithm of that of the values; a peak is",
+            "task.statistic=max",
+        )
     if train.placement == "one" and train.devices not in (None, 1):
         refuse(
             f"train.devices={train.devices} needs a placement: cores, shard or pmap",

@@ -12,6 +12,7 @@ from gym_jax.config.tasks import with_task_defaults
 from gym_jax.data.preprocess import Preprocessing
 from gym_jax.data.reading import Reading
 from gym_jax.data.split import Splitting
+from gym_jax.data.statistic import WindowStatistic
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
@@ -68,6 +69,13 @@ class Task(Section):
     """Steps that a model looks back."""
     horizon: Positive = 12
     """Steps that it forecasts."""
+    statistic: WindowStatistic = "none"
+    """Forecast one value instead of every step: the peak, 95th percentile or mean of the coming `horizon` steps."""
+
+    @property
+    def steps(self) -> int:
+        """How many values are forecast of each target."""
+        return self.horizon if self.statistic == "none" else 1
 
 
 class Train(Section):

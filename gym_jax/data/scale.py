@@ -59,6 +59,15 @@ class Scaler(NamedTuple):
             values[..., : self.log] = np.expm1(values[..., : self.log])
         return values
 
+    def rescale(
+        self, values: Float[np.ndarray, "n horizon targets outputs"], series: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, "n horizon targets outputs"]:
+        """Return values of the target channels, each with several outputs, in scaled units, float64."""
+        row, targets = self.row(series), values.shape[2]
+        values = values.astype(np.float64)
+        values[:, :, : self.log] = np.log1p(np.maximum(values[:, :, : self.log], LEAST))
+        return (values - self.shift[row, None, :targets, None]) / self.scale[row, None, :targets, None]
+
     def select(self, keep: Sequence[int] | Int[np.ndarray, " kept"]) -> "Scaler":
         """Return the scaler of the series at positions `keep`."""
         keep = np.asarray(keep)

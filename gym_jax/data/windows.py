@@ -12,12 +12,13 @@ from jaxtyping import Array, Bool, Float, Int
 from gym_jax.data.impute import ImputeKind, fill_seasonal, fill_window
 from gym_jax.data.panel import Panel
 from gym_jax.data.scale import Scaler, row_chunks
+from gym_jax.data.statistic import WindowStatistic, coming_statistic
 from gym_jax.types import Batch, Inputs
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("values", "mask", "bounds", "origins", "series", "static", "categories", "filled"),
+    data_fields=("values", "mask", "bounds", "origins", "series", "static", "categories", "filled", "coming", "whole"),
     meta_fields=("context", "horizon", "targets", "room", "known", "impute"),
 )
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Windows:
     filled: Bool[Array, "rows channels"] | None = None
     """Values that the past may see although they were not observed: taken from seasons before."""
     impute: ImputeKind = "mask"
+    coming: Float[Array, "rows targets"] | None = None
+    """What is forecast instead of every row: a statistic of the window that begins at the row."""
+    whole: Bool[Array, "rows targets"] | None = None
+    """Where that is known."""
+
+    @property
+    def steps(self) -> int:
+        """How many values are forecast of each target."""
+        return self.horizon if self.coming is None else 1
 
     def __len__(self) -> int:
         return self.origins.shape[0]
@@ -75,6 +85,12 @@ class Windows:
             future = jnp.where(ahead[..., ahead.shape[2] - self.known :], future, 0)
             weights = weights & ahead[..., : self.targets]
             targets = jnp.where(ahead[..., : self.targets], targets, 0)
+        if self.coming is not None and self.whole is not None:
+            known = self.whole[origin][:, None]
+            targets = jnp.where(known, self.coming[origin][:, None], 0)
+            weights = known & real[:, None, None]
+            there = jnp.ones_like(future) if self.mask is None else ahead[..., ahead.shape[2] - self.known :]
+            future = future.sum(1, keepdims=True) / jnp.maximum(there.sum(1, keepdims=True), 1)
         inputs = Inputs(
             past=past,
             mask=mask,
@@ -105,11 +121,13 @@ def make_windows(
     season: int | None = None,
     static: Float[np.ndarray, "series features"] | None = None,
     categories: Int[np.ndarray, "series kinds"] | None = None,
+    statistic: WindowStatistic = "none",
 ) -> Windows:
     """Scale the panel to float32 and lay it out for slicing, with `max(context, room)` masked rows in front.
 
     Rows past the end of a series are masked too, so that a window may forecast the future. `season` is the rows that
-    `impute="seasonal"` goes back, the panel's own when None; `static` and `categories` are encoded already.
+    `impute="seasonal"` goes back, the panel's own when None; `static` and `categories` are encoded already. With a
+    `statistic` each window has one target, that of its `horizon` rows, and the mean of what is known ahead of them.
     """
     before, rows = max(context, room), len(panel.values)
     values, filled = panel.values, None
@@ -121,6 +139,12 @@ def make_windows(
         into = scaled[before + part.start : before + part.stop]
         np.copyto(into, scaler.transform(values[part], owner), where=present)
     padding = ((before, horizon), (0, 0))
+    coming = whole = None
+    if statistic != "none":
+        found, known = coming_statistic(panel, horizon, statistic)
+        owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
+        found = np.where(known, scaler.rescale(found[:, None, :, None], owner)[:, 0, :, 0], 0).astype(np.float32)
+        coming, whole = jnp.asarray(np.pad(found, padding)), jnp.asarray(np.pad(known, padding))
     observed = _all_observed(panel, origins, series, before, horizon)
     return Windows(
         values=jnp.asarray(scaled),
@@ -137,6 +161,8 @@ def make_windows(
         categories=None if categories is None else jnp.asarray(categories, jnp.int32),
         filled=None if observed or filled is None or not filled.any() else jnp.asarray(np.pad(filled, padding)),
         impute=impute,
+        coming=coming,
+        whole=whole,
     )
 
 

@@ -46,7 +46,7 @@ def break_down(
     Each holds a name for its groups, their count, every metric but MASE, and `bias`: the mean of forecast minus truth.
     There is no `by_hour` where rows have none.
     """
-    hours, horizon, series = hours_of(panel), windows.horizon, np.asarray(windows.series)
+    hours, horizon, series = hours_of(panel), windows.steps, np.asarray(windows.series)
     origins = np.asarray(windows.origins) - windows.room
     sizes = {"by_horizon": horizon, **({} if hours is None else {"by_hour": 24}), "by_series": len(panel.series)}
     totals = {name: Totals.zero(size) for name, size in sizes.items()}

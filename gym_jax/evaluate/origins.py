@@ -67,7 +67,7 @@ def origin_losses(
         index, answers = pieces[0][0], [answer[..., channel] for _, answer in pieces]
         if len(members) > 1:
             answers.append(np.mean(answers, axis=0))
-        rows = origins[index][:, None] + np.arange(windows.horizon)
+        rows = origins[index][:, None] + np.arange(windows.steps)
         truth, seen = panel.values[rows, channel], panel.mask[rows, channel]
         counts[index] = seen.sum(axis=1)
         for place, answer in enumerate(answers):

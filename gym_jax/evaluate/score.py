@@ -83,7 +83,7 @@ def score(
 ) -> tuple[Target, ...]:
     """Return the totals of each target over every observed element that the windows forecast.
 
-    `naive` is each series' naive error on its train rows, the unit of MASE.
+    `naive` is each series' naive error on its train rows, the unit of MASE; the panel holds what the windows forecast.
     """
     return score_members((forecast,), windows, panel, scaler, naive, batch_size=batch_size)[0]
 
@@ -99,7 +99,7 @@ def score_members(
 ) -> list[tuple[Target, ...]]:
     """Return what `score` does of each of several forecasts and, of more than one, last that of their mean."""
     count = len(members) + (len(members) > 1)
-    totals = [_nothing(windows.horizon, len(panel.series), panel.targets) for _ in range(count)]
+    totals = [_nothing(windows.steps, len(panel.series), panel.targets) for _ in range(count)]
     parts = [forecasts(member, windows, scaler, batch_size=batch_size) for member in members]
     for pieces in zip(*parts, strict=True):
         index, answers = pieces[0][0], [answer for _, answer in pieces]
@@ -123,7 +123,7 @@ def _add(
     predicted: Float[np.ndarray, "n horizon targets"],
 ) -> tuple[Target, ...]:
     """Return the totals with the forecasts of some windows added."""
-    horizon, series = windows.horizon, np.asarray(windows.series)
+    horizon, series = windows.steps, np.asarray(windows.series)
     origins = np.asarray(windows.origins) - windows.room
     count = len(panel.series)
     steps = np.arange(horizon)

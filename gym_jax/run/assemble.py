@@ -19,6 +19,7 @@ from gym_jax.data.read import find_files, read
 from gym_jax.data.reading import Reading
 from gym_jax.data.scale import Scaler
 from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_panel
+from gym_jax.data.statistic import statistic_panel
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
@@ -38,6 +39,18 @@ class Prepared(NamedTuple):
     split: Split
     fitted: Fitted
     season: int
+    coming: Panel | None = None
+    """The panel with a statistic of the coming window as its targets, where that is what is forecast."""
+
+    @property
+    def truth(self) -> Panel:
+        """What forecasts are held against."""
+        return self.panel if self.coming is None else self.coming
+
+    def naive_span(self, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of each series whose naive error is the unit of MASE: a statistic must lie in train whole."""
+        train = self.split.train
+        return train.begin, train.end if self.coming is None else train.end - horizon + 1
 
     @property
     def scaler(self) -> Scaler:
@@ -47,7 +60,10 @@ class Prepared(NamedTuple):
     def of_first_series(self) -> "Prepared":
         """Return the first series alone, without its split."""
         fitted = self.fitted.for_series(self.panel.series[:1], self.panel.series)
-        return self._replace(panel=self.panel.select([0]), channels=self.channels.select([0]), fitted=fitted)
+        coming = None if self.coming is None else self.coming.select([0])
+        return self._replace(
+            panel=self.panel.select([0]), channels=self.channels.select([0]), fitted=fitted, coming=coming
+        )
 
 
 def load_panel(config: Config, *, every: bool = False) -> Panel:
@@ -107,7 +123,13 @@ def prepare(config: Config, panel: Panel, saved: Fitted | None = None, known: Se
         fitted = saved.for_series(panel.series, known, _fresh(config, panel, split) if new else None)
         channels = make_channels(panel, data, fitted.bounds, horizon=task.horizon)
     season = getattr(config.model, "season", None) or config.evaluate.season or panel.season()
-    return Prepared(panel, channels, split, fitted, season)
+    return Prepared(panel, channels, split, fitted, season, coming_of(config, panel))
+
+
+def coming_of(config: Config, panel: Panel) -> Panel | None:
+    """Return the panel whose targets are the configured statistic of the coming window, None when every step is."""
+    task = config.task
+    return None if task.statistic == "none" else statistic_panel(panel, task.horizon, task.statistic)
 
 
 def _fresh(config: Config, panel: Panel, split: Split) -> Fitted:
@@ -130,7 +152,7 @@ def places(config: Config, prepared: Prepared, part: Part) -> tuple[np.ndarray, 
 
     Train windows have a whole context, others may mask what is missing.
     """
-    return origins(
+    rows, series = origins(
         prepared.panel,
         getattr(prepared.split, part),
         context=config.task.context,
@@ -138,11 +160,21 @@ def places(config: Config, prepared: Prepared, part: Part) -> tuple[np.ndarray, 
         stride=config.data.stride if part == "train" else 1,
         whole=part == "train",
     )
+    if prepared.coming is None:
+        return rows, series
+    known = prepared.coming.mask[rows, : prepared.coming.targets].any(axis=1)
+    return rows[known], series[known]
 
 
 def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
     """Return the windows of one part."""
     return windows_of(config, prepared, *places(config, prepared, part))
+
+
+def delays_of(config: Config) -> np.ndarray:
+    """Return how many rows after the first of a window each value is known; a statistic is at its end."""
+    horizon = config.task.horizon
+    return np.arange(horizon) if config.task.statistic == "none" else np.array([horizon - 1])
 
 
 def windows_of(config: Config, prepared: Prepared, rows: np.ndarray, series: np.ndarray) -> Windows:
@@ -155,11 +187,12 @@ def windows_of(config: Config, prepared: Prepared, rows: np.ndarray, series: np.
         series,
         context=config.task.context,
         horizon=config.task.horizon,
-        room=prepared.season,
+        room=max(prepared.season, 0 if prepared.coming is None else config.task.horizon),
         impute=config.data.impute,
         season=prepared.season,
         static=static,
         categories=categories,
+        statistic=config.task.statistic,
     )
 
 
@@ -197,13 +230,19 @@ def model_of(kind: str, config: Config, shape: Shape, given: Mapping[str, Any] |
         options["season"] = options.get("season") or shape.season
     if "categories" in entry.fields:
         options["categories"] = shape.categories
-    return entry.module(horizon=config.task.horizon, targets=shape.targets, **options)
+    if "statistic" in entry.fields:
+        options |= {"statistic": config.task.statistic, "window": config.task.horizon}
+    return entry.module(horizon=config.task.steps, targets=shape.targets, **options)
 
 
 def reading(model: Any, examples: Any) -> Any:
-    """Return the examples with the look-back that a model reads: a whole season for the seasonal baseline."""
-    season = getattr(model, "season", None)
-    return examples if season is None else examples.with_context(max(examples.context, season))
+    """Return the examples with the look-back that a model reads: a whole season for the seasonal baseline.
+
+    A statistic is compared with that of a whole window before.
+    """
+    season = getattr(model, "season", None) or 0
+    window = 0 if getattr(model, "statistic", "none") == "none" else model.window
+    return examples.with_context(max(examples.context, season, window)) if season or window else examples
 
 
 def build_loss(config: Config) -> Loss:

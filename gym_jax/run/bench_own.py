@@ -86,7 +86,7 @@ def open_own(
         "data": configs[0].data.path or "generated CPU-allocation panel (no --data given)",
         "windows": len(windows),
         "context": task.context,
-        "horizon": task.horizon,
+        "horizon": task.steps,
         "channels": len(prepared.channels.channels),
         "targets": panel.targets,
         "platform": jax.default_backend(),

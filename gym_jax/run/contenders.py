@@ -18,8 +18,9 @@ from gym_jax.metrics import naive_errors
 from gym_jax.run.assemble import Prepared, build_point, cut, model_of, reading, shape_of
 from gym_jax.run.evaluate import notes_of
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.load import load_run
+from gym_jax.run.load import load_run, read_config
 from gym_jax.run.scores import solve
+from gym_jax.run.task import need_forecast
 
 
 class Contender(NamedTuple):
@@ -53,9 +54,10 @@ def judge_run(
     taken: Sequence[str],
 ) -> tuple[list[Contender], list[str]]:
     """Return what a run cost, and baselines in its windows, with the notes about it."""
+    need_forecast(read_config(folder), "compare")
     trained = load_run(folder, data)
     config, prepared = trained.config, trained.prepared
-    panel, channel = prepared.panel, prepared.panel.channels.index(target)
+    panel, channel = prepared.truth, prepared.truth.channels.index(target)
     windows = cut(config, prepared, part)
     if not len(windows):
         raise DataError(
@@ -65,7 +67,7 @@ def judge_run(
             code="data.no_windows",
         )
     owner, times = origins_of(windows, panel)
-    naive, truths = _naive(prepared, channel), _truths(panel, channel)
+    naive, truths = _naive(prepared, channel, config.task.horizon), _truths(panel, channel)
 
     def contender(called: str, facts: dict[str, Any], model: Any, members: Sequence[Forecast]) -> Contender:
         cost = origin_losses(
@@ -97,10 +99,10 @@ def judge_run(
     return found, notes
 
 
-def _naive(prepared: Prepared, channel: int) -> np.ndarray:
-    panel, train = prepared.panel, prepared.split.train
-    rows = slice(channel, channel + 1)
-    return naive_errors(panel.values[:, rows], panel.mask[:, rows], train.begin, train.end, prepared.season)[:, 0]
+def _naive(prepared: Prepared, channel: int, horizon: int) -> np.ndarray:
+    panel, rows = prepared.truth, slice(channel, channel + 1)
+    begin, end = prepared.naive_span(horizon)
+    return naive_errors(panel.values[:, rows], panel.mask[:, rows], begin, end, prepared.season)[:, 0]
 
 
 def _truths(panel: Panel, channel: int) -> dict[str, str]:

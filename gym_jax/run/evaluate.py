@@ -8,6 +8,7 @@ import numpy as np
 from gym_jax.data.split import Part
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import fingerprint, places, same_data
+from gym_jax.run.calibrate import judge_calibration, read_calibration, source_of
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group, lost_note
 from gym_jax.run.load import Trained, load_run, read_config
@@ -22,8 +23,9 @@ def evaluate_run(
 
     Units are the data's own. `notes` says when the run is unfinished, or when windows of other data lie before the end
     of what the run was trained and chosen on. Of a run of several seeds the mean of the forecasts is scored, and
-    `members` holds the spread of the members' own errors; `members="best"` scores the best of them alone. Raises
-    CheckpointError or DataError, the latter too when the run's own data changed since.
+    `members` holds the spread of the members' own errors; `members="best"` scores the best of them alone.
+    Of a calibrated run `intervals` says how often its intervals held. Raises CheckpointError or DataError, the latter
+    too when the run's own data changed since.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     refuse_changed(folder, data)
@@ -32,6 +34,12 @@ def evaluate_run(
     found = task_of(trained.config).score(trained.config, trained.prepared, trained.model, own, part)
     scores = found.group if trained.seeds else found.members[trained.config.train.seed]
     scores["notes"] += notes_of(folder, trained, data, part)
+    if trained.config.task.kind == "forecast" and (members == "mean" or not is_group(folder)):
+        calibrated, stale = read_calibration(folder)
+        scores["notes"] += stale
+        if calibrated is not None:
+            held = judge_calibration(source_of(trained), calibrated, part)
+            scores["intervals"] = {calibrated.calibration.method: held}
     facts = {"run": str(folder.path), "step": trained.step, "weights": trained.weights}
     if is_group(folder) and not trained.seeds:
         facts["seed"] = trained.config.train.seed

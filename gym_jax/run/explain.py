@@ -23,8 +23,9 @@ from gym_jax.run.assemble import build_point, cut, reading
 from gym_jax.run.evaluate import notes_of, refuse_changed
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members
-from gym_jax.run.load import Trained, load_run
+from gym_jax.run.load import Trained, load_run, read_config
 from gym_jax.run.runs import open_run
+from gym_jax.run.task import need_forecast
 
 METRICS = tuple(name for name in ERRORS if name != "mase")
 PORTION = 128
@@ -53,9 +54,10 @@ def explain_run(
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     _refuse(folder, metric, step, windows, repeats)
+    need_forecast(read_config(folder), "explain")
     refuse_changed(folder, data)
     trained = load_run(folder, data, members=members)
-    config, prepared, panel = trained.config, trained.prepared, trained.prepared.panel
+    config, prepared, panel = trained.config, trained.prepared, trained.prepared.truth
     target = _target(panel.channels[: panel.targets], target)
     whole = cut(config, prepared, part)
     if not len(whole):
@@ -106,7 +108,7 @@ def _importance(
         found = origin_losses(
             exchanged(piece, partners),
             windows,
-            prepared.panel,
+            prepared.truth,
             prepared.scaler,
             metric=metric,
             channel=channel,
@@ -137,8 +139,8 @@ def _named(trained: Trained, windows: Windows) -> Sequence[Named]:
 
 def _attribution(trained: Trained, windows: Windows, channel: int, step: int | None) -> dict[str, Any]:
     prepared, scaler = trained.prepared, trained.prepared.scaler
-    weights = np.zeros((windows.horizon, windows.targets), np.float32)
-    weights[:, channel] = 1 / windows.horizon if step is None else np.arange(windows.horizon) == step - 1
+    weights = np.zeros((windows.steps, windows.targets), np.float32)
+    weights[:, channel] = 1 / windows.steps if step is None else np.arange(windows.horizon) == step - 1
     order = sequential(len(windows), min(PORTION, len(windows)))
     logged = channel < scaler.log
     unit = np.ones(len(windows)) if logged else scaler.scale[scaler.row(np.asarray(windows.series)), channel]

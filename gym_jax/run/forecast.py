@@ -58,6 +58,7 @@ def describe_panel(config: Config, prepared: Prepared, counts: dict[str, int]) -
         "rows": len(panel.values),
         "interval": panel.describe_step(),
         "targets": list(panel.channels[: panel.targets]),
+        **({} if prepared.coming is None else {"statistic": config.task.statistic}),
         **_covariates(prepared),
         "notes": list(prepared.channels.notes),
         "windows": counts,

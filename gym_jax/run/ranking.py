@@ -139,6 +139,7 @@ def _facts(run: RunFolder, config: dict[str, Any], scores: dict[str, Any]) -> di
         "data": _data(facts),
         "targets": list(scores["model"]["targets"]),
         "horizon": config["task"]["horizon"],
+        "statistic": config["task"].get("statistic", "none"),
         "step": facts.get("step"),
         "part": scores.get("part"),
         "windows": scores.get("windows", scores.get("cases")),

@@ -44,12 +44,11 @@ def score_group(
             attempt="gymjax train ... data.split.train=0.7 data.split.val=0.1",
             code="data.no_windows",
         )
-    panel, split = prepared.panel, prepared.split
+    panel, task = prepared.truth, config.task
     naive = naive_errors(
         panel.values[:, : panel.targets],
         panel.mask[:, : panel.targets],
-        split.train.begin,
-        split.train.end,
+        *prepared.naive_span(task.horizon),
         prepared.season,
     )
 
@@ -75,6 +74,7 @@ def score_group(
             "part": part,
             "windows": len(windows),
             "season": prepared.season,
+            **({} if prepared.coming is None else {"statistic": task.statistic, "window": task.horizon}),
             "model": {"kind": config.model.kind, "targets": own},
             **(more or {}),
             "baselines": others,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gym_jax.config.schema import Config
+from gym_jax.errors import ConfigError
 from gym_jax.run import cases, forecast
 from gym_jax.run.assemble import Shape, cut, shape_of
 from gym_jax.run.score_cases import score_cases
@@ -55,6 +56,17 @@ TASKS: dict[str, Task] = {
     "regress": _OF_CASES,
     "classify": _OF_CASES,
 }
+
+
+def need_forecast(config: Config, command: str) -> None:
+    """Raise ConfigError when a run is none of a forecast."""
+    if config.task.kind != "forecast":
+        raise ConfigError(
+            f"`gymjax {command}` is for forecasts, this run was asked to {config.task.kind}",
+            hint="its scores are told by evaluate, its answers by predict",
+            attempt="gymjax evaluate RUN",
+            code="config.task",
+        )
 
 
 def task_of(config: Config) -> Task:

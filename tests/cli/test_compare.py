@@ -77,3 +77,30 @@ def test_wrong_words_get_three_lines(here, capsys, words, code, error):
     lines = err.rstrip("\n").split("\n")
     assert [line.split(":")[0] for line in lines] == ["error", "hint", "try"]
     assert lines[0].startswith(error)
+
+
+def test_a_statistic_of_the_window_is_compared_as_evaluate_scores_it(tmp_path, capsys):
+    from gym_jax.run.evaluate import evaluate_run
+
+    words = ["--context=12", "--horizon=4", "task.statistic=max", "train.epochs=1", "model.hidden=[4]", "-q"]
+    made = ["data.synthetic.series=2", "data.synthetic.days=3", f"--root={tmp_path}", "--placement=one"]
+    assert main(["train", "-m", "mlp", *words, *made, "--name=peak"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "peak", f"--root={tmp_path}", "--baseline=last", "--json"]) == 0
+    board = json.loads(capsys.readouterr().out)
+    own = evaluate_run(tmp_path / "peak")
+    (target,) = own["model"]["targets"]
+    wanted = {"peak": own["model"]["targets"][target]["mae"], "last": own["baselines"]["last"][target]["mae"]}
+    for row in board["leaderboard"]:
+        assert row["value"] == pytest.approx(wanted[row["name"]], rel=1e-6)
+
+
+def test_labels_are_not_compared(tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,label\n" + "\n".join(f"{i},{i * i % 7},{'xy'[i % 2]}" for i in range(40)) + "\n")
+    words = ["task.kind=classify", "--target=label", "train.epochs=1", "model.hidden=[4]", "-q", f"--root={tmp_path}"]
+    assert main(["train", "-m", "mlp", "--data", str(table), *words, "--name=labels"]) == 0
+    for command in ("compare", "explain", "calibrate"):
+        baseline = ["--baseline=last"] if command == "compare" else []
+        assert main([command, "labels", f"--root={tmp_path}", *baseline]) == 2
+        assert "is for forecasts" in capsys.readouterr().err

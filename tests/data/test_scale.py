@@ -387,3 +387,13 @@ def test_fitting_needs_a_few_copies_of_one_channel_at_most(kind):
     finally:
         tracemalloc.stop()
     assert peak < 6 * values[:, 0].nbytes
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_rescaling_undoes_restoring(log):
+    generator = np.random.default_rng(0)
+    panel = make_two(generator.uniform(1, 9, (40, 2)), (15, 25))
+    scaler = fit_scaler(panel, Span(panel.offsets[:-1], panel.offsets[1:]), log1p=log)
+    scaled, series = generator.normal(size=(7, 3, 1, 2)), np.array([0, 1, 1, 0, 1, 0, 0])
+    restored = np.stack([scaler.restore(scaled[..., k], series) for k in range(2)], axis=-1)
+    np.testing.assert_allclose(scaler.rescale(restored, series), scaled, rtol=1e-9)
