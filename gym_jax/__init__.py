@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gym_jax import data, losses, metrics, models, optim
+    from gym_jax import allocate, data, losses, metrics, models, optim
     from gym_jax.config.load import load_config
     from gym_jax.data.panel import Panel
     from gym_jax.data.read import read, read_frame
@@ -68,7 +68,7 @@ _HOMES = {
     "evaluate_run": "run.evaluate",
     "predict_run": "run.predict",
 }
-_MODULES = ("data", "losses", "metrics", "models", "optim")
+_MODULES = ("allocate", "data", "losses", "metrics", "models", "optim")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

@@ -50,6 +50,17 @@ def test_every_command_about_training_runs(tmp_path, monkeypatch, capsys):
     }
 
 
+def test_every_command_about_allocations_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "allocate.md").read_text())
+    assert len(lines) == 6
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"frontier.png", "recommendations.yaml", "runs", "usage.csv"}
+    result = doctest.testfile(str(ROOT / "docs" / "allocate.md"), module_relative=False)
+    assert (result.attempted, result.failed) == (8, 0)
+
+
 def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = commands((ROOT / "docs" / "compare.md").read_text())

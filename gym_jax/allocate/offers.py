@@ -21,6 +21,8 @@ FLOORS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the last week's highest usage: what is tried."""
 REACTIONS = (0.0, 0.1, 0.3)
 """How strongly violations raise what is given next: what is tried."""
+PAYS = 0.98
+"""Another floor or reaction must cost no more than this share of what was there: small gains are chance."""
 NEAR = 8.0
 """With a floor or a reaction only prices are tried that lie no further than this factor from the best so far."""
 
@@ -147,7 +149,8 @@ def tune(
             if (outcome := _on_validation(offer, price, one, span, protocol)) is not None
         ]
         margin = scale_at(outcomes, risk)
-        if (cost := margin * ratio(outcomes)) < least:
+        plain = (price.floor, price.reaction) == (best.floor, best.reaction)
+        if (cost := margin * ratio(outcomes)) < (least if plain else PAYS * least):
             best, least = price._replace(margin=margin), cost
 
     for violation in prices:

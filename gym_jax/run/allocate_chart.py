@@ -35,11 +35,11 @@ def frontier_figure(simulation: Simulation, *, title: str = "") -> Any:
             frontier = make_frontier(outcomes, 400)
             ratio = frontier.scales * frontier.allocated.sum() / frontier.used.sum()
             mean = frontier.violation.mean(axis=0)
-            label = name if len(lists) == 1 else f"{name}, set for {risk:g}"
+            label = name if len(lists) == 1 else f"{name}, set for {100 * risk:g} %"
             keep = (mean > risks[0] / 3) & (mean < 0.3)
             style: dict[str, Any] = {
                 "linewidth": 2.2 if name == LEARNED else 1.3,
-                "linestyle": LINES[number % len(LINES)],
+                "linestyle": LINES[(number + place // len(COLOURS)) % len(LINES)],
             }
             panel.plot(100 * mean[keep], ratio[keep], color=colour, label=label, **style)
             own = np.mean([np.mean(one.usage > one.allocation) for one in outcomes])
