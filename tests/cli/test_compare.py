@@ -92,7 +92,7 @@ def test_a_statistic_of_the_window_is_compared_as_evaluate_scores_it(tmp_path, c
     (target,) = own["model"]["targets"]
     wanted = {"peak": own["model"]["targets"][target]["mae"], "last": own["baselines"]["last"][target]["mae"]}
     for row in board["leaderboard"]:
-        assert row["value"] == pytest.approx(wanted[row["name"]], rel=1e-6)
+        assert row["mae"] == pytest.approx(wanted[row["name"]], rel=1e-6)
 
 
 def test_labels_are_not_compared(tmp_path, capsys):
