@@ -15,9 +15,11 @@ import typer
 
 from gym_jax.cli import config as configs
 from gym_jax.cli.anomalies import anomalies
+from gym_jax.cli.backtest import backtest
 from gym_jax.cli.bench import bench
 from gym_jax.cli.calibrate import calibrate
 from gym_jax.cli.candidates import COMPLETE, answer
+from gym_jax.cli.cv import cv
 from gym_jax.cli.data import check, convert, describe, resample
 from gym_jax.cli.evaluate import evaluate
 from gym_jax.cli.export import export
@@ -197,7 +199,7 @@ config = typer.Typer(help="What a run would be: show, judge, compare, begin a co
 models = typer.Typer(help="The model kinds there are, and their settings.", no_args_is_help=True)
 runs = typer.Typer(help="The runs there are, and what became of them.", no_args_is_help=True)
 
-for command in (train, evaluate, predict, calibrate, anomalies, export, generate, bench):
+for command in (train, evaluate, predict, calibrate, anomalies, backtest, cv, export, generate, bench):
     app.command(epilog=ANYWHERE)(command)
 for door in (check, describe, convert, resample):
     data.command(epilog=ANYWHERE)(door)
