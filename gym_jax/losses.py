@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import jax
@@ -67,11 +68,17 @@ def pinball(
 
 
 def quantiles(
-    prediction: Float[Array, "*shape levels"], target: Elementwise, *, levels: Levels = (0.1, 0.5, 0.9)
+    prediction: Float[Array, "*shape levels"],
+    target: Elementwise,
+    *,
+    levels: Levels = (0.1, 0.5, 0.9),
+    form: Literal["free", "around"] = "free",
 ) -> Elementwise:
     """Return the mean quantile loss over `levels`, one output each (Koenker and Bassett 1978).
 
-    Raises ValueError when the levels do not rise within (0, 1), or are not as many as the outputs.
+    `form` is for the head that makes them: `free` ones may cross and are put in order where they are read, those of
+    `around` rise from the middle level outwards. Raises ValueError when the levels do not rise within (0, 1), or are
+    not as many as the outputs.
     """
     if not levels or not rising((0, *levels, 1)):
         raise ValueError(f"levels={levels} must rise strictly within (0, 1)")
@@ -98,9 +105,11 @@ def mean_and_deviation(prediction: Float[Array, "*shape 2"]) -> tuple[Elementwis
     return mean, jnp.abs(above - mean) + FLOOR
 
 
-def form_of(kind: str) -> Literal["free", "rising"]:
-    """Return whether the outputs that a loss wants for each target must rise. Raises ConfigError when it is unknown."""
+def form_of(kind: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Literal["free", "rising", "around"]:
+    """Return how the outputs that a loss wants for each target must rise. Raises ConfigError when it is unknown."""
     _refuse_unknown(kind)
+    if kind == "quantiles":
+        return "around" if settings.get("form") == "around" else "free"
     return "rising" if kind == "gaussian" else "free"
 
 

@@ -91,6 +91,15 @@ def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsy
     assert doctest.DocTestRunner().run(tests).failed == 0
 
 
+def test_every_command_about_intervals_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "intervals.md").read_text())
+    assert len(lines) >= 8
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "surprises.csv"}
+
+
 def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = [line for line in commands((ROOT / "docs" / "data.md").read_text()) if "DATA" not in line]

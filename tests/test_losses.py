@@ -289,7 +289,7 @@ def test_every_loss_says_how_many_outputs_it_wants():
 def test_labels_without_classes_and_unknown_losses_are_refused():
     with pytest.raises(ConfigError, match="needs two classes or more, there are 0"):
         outputs_of("cross_entropy", {})
-    for function in (outputs_of, point_of, lambda kind, settings: form_of(kind)):
+    for function in (outputs_of, point_of, form_of):
         with pytest.raises(ConfigError) as error:
             function("quantile", {})
         assert error.value.lines() == ["error: unknown loss `quantile`", "hint: did you mean `quantiles`?"]
@@ -338,3 +338,31 @@ def test_the_bands_of_a_normal_distribution_are_its_quantiles():
     bands = bands_of("gaussian", {}, (0.8, 0.99))(jnp.array([[10.0, 12.0 - FLOOR]]))
     away = 2 * np.array([[-1.2815516, 1.2815516], [-2.5758293, 2.5758293]])
     np.testing.assert_allclose(bands[0], 10 + away, rtol=FLOAT32)
+
+
+def test_outputs_around_the_middle_rise_to_both_sides_by_hand():
+    """Softplus of 0 is log 2: four steps of it around the third of five."""
+    step = np.log(2)
+    found = formed(jnp.array([0.0, 0, 7, 0, 0]), "around")
+    np.testing.assert_allclose(found, [7 - 2 * step, 7 - step, 7, 7 + step, 7 + 2 * step], rtol=FLOAT32)
+    np.testing.assert_allclose(formed(jnp.array([0.0, 7, 0, 0]), "around")[1], 7, rtol=FLOAT32)
+    assert formed(jnp.array([3.0]), "around") == 3
+    outputs = np.random.default_rng(0).normal(0, 5, (100, 6)).astype(np.float32)
+    for form in ("around", "rising"):
+        assert (np.diff(formed(jnp.asarray(outputs), form), axis=-1) >= 0).all()
+
+
+def test_the_middle_learns_from_its_own_level_alone():
+    levels, target = (0.1, 0.5, 0.9), jnp.array([2.0])
+    outputs = jnp.array([[0.3, -1.0, 0.2]])
+    slope = jax.grad(lambda outputs: quantiles(formed(outputs, "around"), target, levels=levels).sum())(outputs)
+    np.testing.assert_allclose(slope[0, 1], -0.5 / 3, rtol=FLOAT32)
+    assert (slope[0, jnp.array([0, 2])] != 0).all()
+
+
+def test_the_form_of_a_loss_is_its_setting():
+    assert form_of("quantiles") == form_of("quantiles", {"form": "free"}) == form_of("mae") == "free"
+    assert form_of("quantiles", {"form": "around"}) == "around"
+    assert form_of("gaussian") == "rising"
+    with pytest.raises(ValidationError):
+        schema_of("quantiles", quantiles)(form="rising")

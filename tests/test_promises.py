@@ -24,6 +24,7 @@ from gym_jax.config.schema import Config, Data, Evaluate, Run, Task, Track, Trai
 from gym_jax.data.clip import ClipKind
 from gym_jax.data.datasets import DATASETS
 from gym_jax.data.features import Cycle, Statistic
+from gym_jax.data.folds import FOLD_KINDS
 from gym_jax.data.formats import FORMATS
 from gym_jax.data.impute import ImputeKind
 from gym_jax.data.reading import Aggregate, Policy, TimeUnit
@@ -87,6 +88,7 @@ REGISTRIES = {
     "schedule": set(SCHEDULES | HOST_SCHEDULES),
     "weights": set(get_args(Weights)),
     "calibration": set(METHODS),
+    "folds": set(FOLD_KINDS),
     "statistic": set(get_args(WindowStatistic)),
     "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),

@@ -16,10 +16,12 @@ import typer
 from gym_jax.cli import allocate as allocations
 from gym_jax.cli import config as configs
 from gym_jax.cli.anomalies import anomalies
+from gym_jax.cli.backtest import backtest
 from gym_jax.cli.bench import bench
 from gym_jax.cli.calibrate import calibrate
 from gym_jax.cli.candidates import COMPLETE, answer
 from gym_jax.cli.compare import compare
+from gym_jax.cli.cv import cv
 from gym_jax.cli.data import check, convert, describe, resample
 from gym_jax.cli.evaluate import evaluate
 from gym_jax.cli.explain import explain
@@ -201,7 +203,20 @@ models = typer.Typer(help="The model kinds there are, and their settings.", no_a
 allocate = typer.Typer(help="Compare allocation policies on data, learn one, recommend.", no_args_is_help=True)
 runs = typer.Typer(help="The runs there are, and what became of them.", no_args_is_help=True)
 
-for command in (train, evaluate, predict, calibrate, anomalies, compare, explain, export, generate, bench):
+for command in (
+    train,
+    evaluate,
+    predict,
+    calibrate,
+    anomalies,
+    backtest,
+    cv,
+    compare,
+    explain,
+    export,
+    generate,
+    bench,
+):
     app.command(epilog=ANYWHERE)(command)
 for door in (check, describe, convert, resample):
     data.command(epilog=ANYWHERE)(door)

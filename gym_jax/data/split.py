@@ -182,18 +182,24 @@ def split_by_series(panel: Panel, *, train: float = 0.7, val: float = 0.1, seed:
 
     A series' place follows from its name and `seed`, not from its position in the panel.
     """
-    names = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in panel.series]
-    rank = np.empty(len(names), np.int64)
-    rank[np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)] = np.arange(len(names))
-    first_cut = int(np.floor(len(names) * train + ROUNDING))
-    second_cut = int(np.floor(len(names) * min(train + val, 1.0) + ROUNDING))
+    rank, count = series_rank(panel, seed), len(panel.series)
+    first_cut = int(np.floor(count * train + ROUNDING))
+    second_cut = int(np.floor(count * min(train + val, 1.0) + ROUNDING))
     begin, end = panel.offsets[:-1], panel.offsets[1:]
 
     def whole(low: int, high: int) -> Span:
         own = (rank >= low) & (rank < high)
         return Span(begin, np.where(own, end, begin))
 
-    return Split(whole(0, first_cut), whole(first_cut, second_cut), whole(second_cut, len(names)))
+    return Split(whole(0, first_cut), whole(first_cut, second_cut), whole(second_cut, count))
+
+
+def series_rank(panel: Panel, seed: int) -> Int[np.ndarray, " series"]:
+    """Return the place of every series in an order that its name and `seed` alone decide."""
+    names = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in panel.series]
+    rank = np.empty(len(names), np.int64)
+    rank[np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)] = np.arange(len(names))
+    return rank
 
 
 def _range(panel: Panel, last: np.ndarray) -> tuple[int, int]:

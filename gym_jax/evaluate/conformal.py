@@ -122,11 +122,12 @@ def calibrate(
             attempt="gymjax train ... data.split.val=0.2",
             code="data.no_windows",
         )
-    known = sorted(set(owner.tolist())) if method != "global" else []
+    known, first = np.unique(np.sort(owner), return_index=True) if method != "global" else (owner[:0], owner[:0])
+    rows = np.split(np.argsort(owner, kind="stable"), first[1:])
     pooled, size, _ = _quantiles(scores, levels)
     own, own_size = np.empty((len(known), *pooled.shape)), np.empty((len(known), *pooled.shape))
-    for row, number in enumerate(known):
-        found, mean, count = _quantiles(scores[owner == number], levels)
+    for row in range(len(known)):
+        found, mean, count = _quantiles(scores[rows[row]], levels)
         enough = np.isfinite(found)
         weight = np.where(enough, count / (count + prior), 0)
         own[row] = weight * np.where(enough, found, 0) + (1 - weight) * _finite(pooled, scores)

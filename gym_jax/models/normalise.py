@@ -8,12 +8,14 @@ from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from gym_jax.types import Inputs
 
 Normalise = Literal["none", "last", "standard"]
-Form = Literal["free", "rising"]
+Form = Literal["free", "rising", "around"]
+"""What a head makes of the outputs of a value: nothing, each above the one before, or so from the middle outwards."""
 FLOOR = 1e-5
 """Added to the variance of a window, in scaled units squared."""
 
@@ -37,11 +39,18 @@ class Level(NamedTuple):
 
 
 def formed(outputs: Float[Array, "*shape outputs"], form: Form) -> Float[Array, "*shape outputs"]:
-    """Return the outputs of each value as a head made them, or rising: each above the one before by a softplus."""
+    """Return the outputs of each value as a head made them, or rising: each above the one before by a softplus.
+
+    `around` begins at the middle one and goes both ways. What the others cost does not move the middle: it learns as if
+    it were alone.
+    """
     if form == "free":
         return outputs
-    first, above = outputs[..., :1], nn.softplus(outputs[..., 1:])
-    return jnp.concatenate([first, first + jnp.cumsum(above, axis=-1)], axis=-1)
+    place = 0 if form == "rising" else (outputs.shape[-1] - 1) // 2
+    first, away = outputs[..., place : place + 1], nn.softplus(outputs)
+    start = first if form == "rising" else lax.stop_gradient(first)
+    below = jnp.flip(jnp.cumsum(jnp.flip(away[..., :place], -1), axis=-1), -1)
+    return jnp.concatenate([start - below, first, start + jnp.cumsum(away[..., place + 1 :], axis=-1)], axis=-1)
 
 
 def last_axes(targets: int, outputs: int) -> tuple[int, ...]:

@@ -19,13 +19,13 @@ from gym_jax.data.read import find_files, read
 from gym_jax.data.reading import Reading
 from gym_jax.data.scale import Scaler
 from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_panel
-from gym_jax.data.statistic import statistic_panel
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
 from gym_jax.losses import HEAD_LOSSES, LOSSES, form_of, outputs_of, point_of, quantiles_of
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, clipped, frozen, matching, rescalable
+from gym_jax.run.coming import coming_of
 from gym_jax.types import Loss
 
 
@@ -106,15 +106,24 @@ def same_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return [f["sha256"] for f in was.get("files", ())] == [f["sha256"] for f in now["files"]]
 
 
-def prepare(config: Config, panel: Panel, saved: Fitted | None = None, known: Sequence[str] = ()) -> Prepared:
+def prepare(
+    config: Config,
+    panel: Panel,
+    saved: Fitted | None = None,
+    known: Sequence[str] = (),
+    *,
+    split: Split | None = None,
+) -> Prepared:
     """Split the panel and learn from its train rows; series among `known` keep what `saved` says of them.
 
-    Raises DataError on short series, unless there is something saved.
+    A `split` that is given takes the place of the configured one. Raises DataError on short series, unless there is
+    something saved or a split.
     """
     task, data = config.task, config.data
-    if saved is None:
+    if saved is None and split is None:
         panel = refuse_short(panel, data.split, context=task.context, horizon=task.horizon, short=data.policy.short)
-    split = split_panel(panel, data.split, empty="error" if saved is None else "keep")
+    if split is None:
+        split = split_panel(panel, data.split, empty="error" if saved is None else "keep")
     if saved is None:
         panel = _note_blank(panel, split)
         fitted, channels = fit(panel, split.train, data, horizon=task.horizon)
@@ -124,12 +133,6 @@ def prepare(config: Config, panel: Panel, saved: Fitted | None = None, known: Se
         channels = make_channels(panel, data, fitted.bounds, horizon=task.horizon)
     season = getattr(config.model, "season", None) or config.evaluate.season or panel.season()
     return Prepared(panel, channels, split, fitted, season, coming_of(config, panel))
-
-
-def coming_of(config: Config, panel: Panel) -> Panel | None:
-    """Return the panel whose targets are the configured statistic of the coming window, None when every step is."""
-    task = config.task
-    return None if task.statistic == "none" else statistic_panel(panel, task.horizon, task.statistic)
 
 
 def _fresh(config: Config, panel: Panel, split: Split) -> Fitted:
@@ -171,12 +174,6 @@ def cut(config: Config, prepared: Prepared, part: Part) -> Windows:
     return windows_of(config, prepared, *places(config, prepared, part))
 
 
-def delays_of(config: Config) -> np.ndarray:
-    """Return how many rows after the first of a window each value is known; a statistic is at its end."""
-    horizon = config.task.horizon
-    return np.arange(horizon) if config.task.statistic == "none" else np.array([horizon - 1])
-
-
 def windows_of(config: Config, prepared: Prepared, rows: np.ndarray, series: np.ndarray) -> Windows:
     """Return the windows with these first target rows."""
     static, categories = prepared.fitted.encoder.encode(prepared.panel)
@@ -216,7 +213,7 @@ def build_model(config: Config, shape: Shape) -> Any:
     """Return the configured Flax module: with the outputs of its loss, in the type to compute in."""
     kind = config.loss.kind
     outputs = outputs_of(kind, settings(config.loss), classes=shape.classes)
-    head = {"outputs": outputs, "form": form_of(kind)}
+    head = {"outputs": outputs, "form": form_of(kind, settings(config.loss))}
     own = {**head, "dtype": config.train.compute_dtype}
     fields = MODELS[config.model.kind].fields
     given = {name: value for name, value in own.items() if name in fields}

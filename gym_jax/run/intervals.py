@@ -17,7 +17,8 @@ from gym_jax.evaluate.coverage import Coverage, cover
 from gym_jax.evaluate.score import forecasters, forecasts
 from gym_jax.evaluate.surprise import surprise_of
 from gym_jax.losses import bands_of, point_of
-from gym_jax.run.assemble import Prepared, delays_of, reading, windows_of
+from gym_jax.run.assemble import Prepared, reading, windows_of
+from gym_jax.run.coming import delays_of
 
 AT_ONCE = 1 << 17
 """Windows, or rows times series, that are looked at together; bounds the memory, not the result."""
@@ -189,9 +190,14 @@ def floor_of(config: Config, panel: Panel, rows: np.ndarray) -> list[float | Non
 
 
 def coverage_of(
-    source: Source, calibration: Calibration, floor: Sequence[float | None], rows: np.ndarray, series: np.ndarray
+    source: Source,
+    calibration: Calibration,
+    floor: Sequence[float | None],
+    rows: np.ndarray,
+    series: np.ndarray,
+    since: Int[np.ndarray, " series"] | None = None,
 ) -> Coverage:
-    """Return how the calibrated intervals of windows did."""
+    """Return how the calibrated intervals of windows did; those that begin before `since` only teach adaptive ones."""
     panel = source.prepared.truth
     shape = len(panel.series), len(delays_of(source.config)), panel.targets, len(calibration.levels)
     total = Coverage.zero(*shape)
@@ -200,5 +206,7 @@ def coverage_of(
         offsets = offsets_of(source, calibration, piece, scores).offsets
         values, seen = truth(panel, piece)
         bands = restored(source, piece, offsets, floor)
+        if since is not None:
+            seen = seen & (piece.rows >= since[piece.owner])[:, None, None]
         total += cover(bands, values, seen, piece.owner, shape[0], calibration.levels)
     return total

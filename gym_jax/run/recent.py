@@ -10,7 +10,8 @@ from gym_jax.config.schema import Config
 from gym_jax.data.features import extend
 from gym_jax.data.preprocess import make_channels
 from gym_jax.data.split import Span, origins
-from gym_jax.run.assemble import Prepared, coming_of
+from gym_jax.run.assemble import Prepared
+from gym_jax.run.coming import coming_of
 
 
 def lengthened(config: Config, prepared: Prepared) -> Prepared:

@@ -24,6 +24,8 @@ from gym_jax.types import EvalStep, Examples, Metrics, Step, TrainState
 
 Packing = Literal["vmap", "cores", "turns", "loop"]
 PACKINGS: tuple[Packing, ...] = get_args(Packing)
+Whose = Literal["shared", "own"]
+"""Whether all members learn from the same examples, or each from its own."""
 Orders = Int[np.ndarray, "steps members batch"]
 ManyEpoch = Callable[[TrainState, Examples, Orders], tuple[TrainState, Metrics]]
 """`(stacked states, examples, orders) -> (stacked states, metrics [steps, members])`; the old states are given away."""
@@ -69,28 +71,30 @@ def member(states: PyTree, index: int) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[index], states)
 
 
-def make_many_epoch(step_for: Callable[..., Step], pack: Pack, settings: PyTree = None) -> ManyEpoch:
+def make_many_epoch(
+    step_for: Callable[..., Step], pack: Pack, settings: PyTree = None, examples: Whose = "shared"
+) -> ManyEpoch:
     """Compile an epoch of many members; a member's numbers are those of its own single run, but for rounding.
 
     `step_for(axis_name=...)` returns the step of a single run. With `settings`, arrays with the members along their
     first axis, it is called as `step_for(own_settings, axis_name=...)`, so that a rate, say, is a member's own.
-    States and examples must have been placed with `pack.place` and `pack.replicate`. Raises ValueError for settings
-    with members in a loop: these share one program.
+    States and examples must have been placed with `pack.place` and `pack.replicate`; examples of their `own`, of one
+    shape and stacked like states, with `pack.place` too. Raises ValueError for either with members in a loop.
     """
     if pack.packing == "loop":
-        if settings is not None:
-            raise ValueError("members with settings of their own need one program: packing vmap, cores or turns")
+        if settings is not None or examples == "own":
+            raise ValueError("what members have of their own needs one program: packing vmap, cores or turns")
         return _in_a_loop(make_epoch(step_for, pack.layout), pack.layout)
 
     def run(own: Any, state: TrainState, examples: Examples, order: Any) -> tuple[TrainState, Metrics]:
         step = step_for(axis_name=None) if settings is None else step_for(own, axis_name=None)
         return lax.scan(lambda state, indices: step(state, examples.take(indices)), state, order)
 
-    compiled, own = _packed(run, pack, donate=(1,)), pack.place(settings)
+    compiled, own = _packed(run, pack, donate=(1,), examples=examples), pack.place(settings)
     return lambda states, examples, order: compiled(own, states, examples, order)
 
 
-def make_many_evaluation(step_for: Callable[..., EvalStep], pack: Pack) -> ManyEvaluation:
+def make_many_evaluation(step_for: Callable[..., EvalStep], pack: Pack, examples: Whose = "shared") -> ManyEvaluation:
     """Compile an evaluation of many members, safely; metrics are [steps, members].
 
     The order is [steps, batch] when all members are judged by the same examples, else [steps, members, batch].
@@ -105,7 +109,7 @@ def make_many_evaluation(step_for: Callable[..., EvalStep], pack: Pack) -> ManyE
             step = step_for(axis_name=None)
             return (), lax.map(lambda indices: step(state, examples.take(indices)), order)
 
-        compiled = _packed(run, pack, donate=())
+        compiled = _packed(run, pack, donate=(), examples=examples)
         program = functools.partial(compiled, None)
 
     def evaluate(states: TrainState, examples: Examples, order: Order | Orders) -> Metrics:
@@ -116,18 +120,20 @@ def make_many_evaluation(step_for: Callable[..., EvalStep], pack: Pack) -> ManyE
     return evaluate
 
 
-def _packed(run: Callable[..., Any], pack: Pack, donate: Sequence[int]) -> Any:
+def _packed(run: Callable[..., Any], pack: Pack, donate: Sequence[int], examples: Whose = "shared") -> Any:
     """Compile `run(settings, state, examples, order) -> (state, metrics)` for all members.
 
-    States have the members on axis 0, orders and metrics on axis 1, behind the steps.
+    States, and examples of their own, have the members on axis 0, orders and metrics on axis 1, behind the steps.
     """
+    shared = examples == "shared"
 
-    def at_once(own: Any, states: Any, examples: Any, order: Any) -> Any:
-        return jax.vmap(run, in_axes=(0, 0, None, 1), out_axes=(0, 1))(own, states, examples, order)
+    def at_once(own: Any, states: Any, data: Any, order: Any) -> Any:
+        return jax.vmap(run, in_axes=(0, 0, None if shared else 0, 1), out_axes=(0, 1))(own, states, data, order)
 
-    def in_turns(own: Any, states: Any, examples: Any, order: Any) -> Any:
+    def in_turns(own: Any, states: Any, data: Any, order: Any) -> Any:
         orders = jnp.swapaxes(order, 0, 1)
-        states, metrics = lax.map(lambda one: run(one[0], one[1], examples, one[2]), (own, states, orders))
+        given = (own, states, orders) if shared else (own, states, orders, data)
+        states, metrics = lax.map(lambda one: run(one[0], one[1], data if shared else one[3], one[2]), given)
         return states, jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), metrics)
 
     make = functools.partial(jit, compile=pack.layout.compile, donate_argnums=donate)
@@ -135,7 +141,7 @@ def _packed(run: Callable[..., Any], pack: Pack, donate: Sequence[int]) -> Any:
     if not pack.spread:
         whole = make(inside)
         return lambda own, states, examples, order: whole(own, states, examples, jnp.asarray(order))
-    specs = P(AXIS), P(AXIS), P(), P(None, AXIS)
+    specs = P(AXIS), P(AXIS), P() if shared else P(AXIS), P(None, AXIS)
     spread = jax.shard_map(
         inside, mesh=pack.layout.mesh, in_specs=specs, out_specs=(P(AXIS), P(None, AXIS)), check_vma=False
     )

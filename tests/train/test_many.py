@@ -1,5 +1,6 @@
 """A member of many is its own single run, whatever the packing; two devices, three members, a ragged last batch."""
 
+import dataclasses
 import doctest
 import functools
 
@@ -144,3 +145,27 @@ def test_the_example_of_the_documents_runs():
     found = doctest.testfile(str(ROOT / "docs" / "training.md"), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert found.attempted >= 5
     assert found.failed == 0
+
+
+@pytest.mark.parametrize("packing", PACKINGS[:3])
+def test_members_may_have_examples_of_their_own(packing):
+    """Folds: each member learns from other values, and is judged by them."""
+    pack, factors = pack_of(packing), (1.0, 2.0, 0.5)
+    windows = [dataclasses.replace(WINDOWS, values=WINDOWS.values * factor) for factor in factors]
+    epoch = make_many_epoch(STEP, pack, examples="own")
+    judge = make_many_evaluation(functools.partial(make_eval_step, MLP, losses.mae), pack, examples="own")
+    placed = pack.place(stack(windows))
+    states, _ = epoch(pack.place(stacked()), placed, order(0))
+    found = judge(states, placed, sequential(len(WINDOWS), BATCH))["loss"]
+    for index, own in enumerate(windows):
+        alone, _ = make_epoch(STEP, ONE)(begun(MLP, SEEDS[index]), own, order(0)[:, index])
+        chex.assert_trees_all_close(member(states.params, index), alone.params, atol=PLACEMENT, rtol=0)
+        judged = make_evaluation(functools.partial(make_eval_step, MLP, losses.mae), ONE)(
+            alone, own, sequential(len(WINDOWS), BATCH)
+        )
+        np.testing.assert_allclose(found.total[:, index], judged["loss"].total, rtol=1e-4)
+
+
+def test_a_loop_has_no_examples_of_its_members():
+    with pytest.raises(ValueError, match="one program: packing vmap, cores or turns"):
+        make_many_epoch(STEP, pack_of("loop"), examples="own")
