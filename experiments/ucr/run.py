@@ -22,7 +22,13 @@ FOLDS, SEEDS, STEPS, BATCH = 4, 5, 1000, 16
 """Folds of the train file, seeds of a model (three in the folds), optimiser steps, cases of a step."""
 LONG = 500
 """Sequences of more steps are not given to the LSTM, and have one seed a fold: it would take an hour."""
-ALL = ["task.kind=classify", f"train.batch_size={BATCH}", "train.patience=null", "data.split.val=0"]
+ALL = [
+    "task.kind=classify",
+    f"train.batch_size={BATCH}",
+    "train.patience=null",
+    "data.split.val=0",
+    "train.placement=one",
+]
 CANDIDATES = {
     "mlp": ["model=mlp", "model.dropout=0.2"],
     "mlp, strong dropout": ["model=mlp", "model.hidden=[500,500]", "model.dropout=0.5"],

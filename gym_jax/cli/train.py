@@ -32,7 +32,7 @@ def train(
         typer.Option("--data", "-d", help="File, folder or glob: CSV(.gz) or Parquet.", rich_help_panel=PANEL),
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option(help="Column to forecast; may be repeated.", rich_help_panel=PANEL)
+        list[str] | None, typer.Option(help="Column to forecast or learn; may be repeated.", rich_help_panel=PANEL)
     ] = None,
     context: Annotated[int | None, typer.Option(help="Steps the model looks back.", rich_help_panel=PANEL)] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps it forecasts.", rich_help_panel=PANEL)] = None,

@@ -288,3 +288,22 @@ def test_a_task_has_its_own_defaults_wherever_it_is_said(tmp_path):
     with pytest.raises(ConfigError, match="there is nothing to classify"):
         plan_run(load_config([], ["task.kind=classify"]))
     assert len(plan_run(load_config([], ["task.kind=regress", "model=mlp"])).train) == 3500
+
+
+def raw_cases(path):
+    """The sequences and labels of a file of one channel, as a few lines of Python read them."""
+    lines = gzip.decompress(path.read_bytes()).decode().split("@data\n")[1].split()
+    parts = [line.rsplit(":", 1) for line in lines]
+    return np.array([[float(x) for x in values.split(",")] for values, _ in parts]), [word for _, word in parts]
+
+
+@pytest.mark.parametrize(("name", "known"), [("GunPoint", 137 / 150), ("ItalyPowerDemand", 983 / 1029)])
+def test_the_nearest_neighbour_of_real_sequences_is_that_of_their_raw_values(real_data, tmp_path, name, known):
+    files = [real_data / "ucr" / name / f"{name}_{part}.ts.gz" for part in ("TRAIN", "TEST")]
+    (x, words), (new, truth) = map(raw_cases, files)
+    said = [words[np.square(x - row).sum(axis=1).argmin()] for row in new]
+    right = np.mean([one == other for one, other in zip(said, truth, strict=True)])
+    result = train_run(of_sequences(files, "train.epochs=1"), folder=tmp_path / "run")
+    assert result.scores["cases"] == len(truth)
+    assert result.scores["baselines"]["nearest"]["label"]["accuracy"] == pytest.approx(right)
+    assert right == pytest.approx(known)
