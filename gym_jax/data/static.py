@@ -1,6 +1,6 @@
 """Numbers and words that belong to a series as a whole, made ready for a model."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from gym_jax.data.scale import SMALLEST
 
 
+@runtime_checkable
 class Described(Protocol):
     """What has numbers and words of each of its series or cases: a Panel, or Cases."""
 

@@ -20,6 +20,7 @@ from gym_jax.run.group import group_of
 from gym_jax.run.load import read_config
 from gym_jax.run.ranking import READING
 from gym_jax.run.runs import open_run
+from gym_jax.run.task import need_forecast
 
 BASELINES = tuple(kind for kind, entry in MODELS.items() if entry.solve is not None)
 
@@ -44,6 +45,8 @@ def compare_runs(
     folders = _open(runs, root)
     _refuse_words(folders, metric, baselines)
     configs = [read_config(folder) for folder in folders]
+    for config in configs:
+        need_forecast(config, "compare")
     names = _names(folders)
     target = _refuse_different(folders, names, configs, data, target)
     for folder in folders:

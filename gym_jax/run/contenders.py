@@ -18,9 +18,8 @@ from gym_jax.metrics import naive_errors
 from gym_jax.run.assemble import Prepared, build_point, cut, model_of, reading, shape_of
 from gym_jax.run.evaluate import notes_of
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.load import load_run, read_config
+from gym_jax.run.load import load_run
 from gym_jax.run.scores import solve
-from gym_jax.run.task import need_forecast
 
 
 class Contender(NamedTuple):
@@ -54,7 +53,6 @@ def judge_run(
     taken: Sequence[str],
 ) -> tuple[list[Contender], list[str]]:
     """Return what a run cost, and baselines in its windows, with the notes about it."""
-    need_forecast(read_config(folder), "compare")
     trained = load_run(folder, data)
     config, prepared = trained.config, trained.prepared
     panel, channel = prepared.truth, prepared.truth.channels.index(target)

@@ -71,7 +71,7 @@ def test_the_environment_counts_although_telemetry_lies_beside_a_file(here, tell
 
 
 def test_show_of_sections_is_that_part(here, tell):
-    assert tell("show", "task") == "task:\n  kind: forecast\n  context: 96\n  horizon: 12\n"
+    assert tell("show", "task") == "task:\n  kind: forecast\n  context: 96\n  horizon: 12\n  statistic: none\n"
     assert tell("show", "schema_version") == f"schema_version: {Config().schema_version}\n"
     assert list(yaml.safe_load(tell("show", "model", "task", "model=mlp"))) == ["task", "model"]
     assert list(tell("show", "model", "--json")["config"]) == ["model"]
