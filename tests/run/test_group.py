@@ -288,7 +288,7 @@ def test_the_forecast_is_the_mean_of_the_members_with_their_spread(whole):
     values = np.stack([member["cpu_cores"] for member in members])
     np.testing.assert_allclose(frame["cpu_cores"], values.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(frame["cpu_cores_spread"], values.std(axis=0, ddof=1), rtol=1e-9)
-    assert frame.attrs == {"step": None, "weights": "trained", "seeds": [0, 1, 2]}
+    assert frame.attrs == {"notes": [], "step": None, "weights": "trained", "seeds": [0, 1, 2]}
 
 
 def test_the_best_member_answers_alone_and_is_exported(whole, tmp_path):
