@@ -81,9 +81,14 @@ def block_of(one: Workload, hours: Hours, span: Span, protocol: Protocol, folds:
 
 
 def offers_of(
-    learned: Sequence[Learned], workloads: Sequence[Workload], parts: Sequence[Span], protocol: Protocol
+    learned: Sequence[Learned],
+    workloads: Sequence[Workload],
+    parts: Sequence[Span],
+    protocol: Protocol,
+    *,
+    common: Float[np.ndarray, "floors candidates"] | None = None,
 ) -> list[Offer]:
-    """Return the offers of every workload, with the coverage that they had on its validation span."""
+    """Return the offers of every workload, with the coverage they had on its validation span, or a `common` one."""
     made, own, days = [], [], []
     for mind, one, span in zip(learned, workloads, parts, strict=True):
         quantiles, highest, level = _quantiles(mind, one, span, protocol)
@@ -94,7 +99,11 @@ def offers_of(
         days.append((~np.isnan(shares)).sum() * one.step / DAY)
         made.append((choices, highest, level, usage))
     measured = np.array(own)
-    coverages = np.stack([blend(measured[:, place], np.array(days)) for place in range(len(FLOORS))], axis=1)
+    coverages = (
+        np.stack([common] * len(made))
+        if common is not None
+        else np.stack([blend(measured[:, place], np.array(days)) for place in range(len(FLOORS))], axis=1)
+    )
     return [
         Offer(choices, highest, level, coverage, usage)
         for (choices, highest, level, usage), coverage in zip(made, coverages, strict=True)

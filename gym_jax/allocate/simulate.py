@@ -29,6 +29,8 @@ class Simulation(NamedTuple):
     val: dict[str, ByRisk]
     prices: dict[float, Price]
     """Of the learned policy, for each risk; empty without it."""
+    coverage: Float[np.ndarray, "floors candidates"] | None
+    """Of what the learned policy offers, in the mean over workloads; None without it."""
     left_out: dict[str, float]
     """Share of the measured steps of the test for which a policy had no answer, where it had none for some."""
 
@@ -40,11 +42,12 @@ def simulate(
     *,
     learned: Mapping[str, Learned] | None = None,
     prices: Mapping[float, Price] | None = None,
+    coverage: Float[np.ndarray, "floors candidates"] | None = None,
 ) -> Simulation:
     """Return what comes of every policy; all are judged on the steps for which all of them have an answer.
 
-    `learned` is what decides for each workload, by name; without `prices` they are tuned on the validation span. Raises
-    DataError when no step is left.
+    `learned` is what decides for each workload, by name; without `prices` they are tuned on the validation span,
+    and without `coverage` it is measured there. Raises DataError when no step is left.
     """
     parts = spans(workloads, protocol)
     walked: dict[str, dict[float, Walked]] = {}
@@ -56,7 +59,9 @@ def simulate(
         walked[name] = dict.fromkeys(protocol.risks, same)
     chosen: dict[float, Price] = dict(prices or {})
     if learned is not None:
-        offers = offers_of([learned[one.name] for one in workloads], workloads, parts, protocol)
+        minds = [learned[one.name] for one in workloads]
+        offers = offers_of(minds, workloads, parts, protocol, common=coverage)
+        coverage = np.mean([offer.coverage for offer in offers], axis=0)
         for risk in protocol.risks:
             if risk not in chosen:
                 chosen[risk] = tune(offers, workloads, parts, protocol, risk)
@@ -70,6 +75,7 @@ def simulate(
         {name: _judged(of, workloads, parts, keeps, True) for name, of in walked.items()},
         {name: _judged(of, workloads, parts, keeps, False) for name, of in walked.items()},
         chosen,
+        coverage,
         _left_out(walked, measured, parts),
     )
     if not all(outcomes for by_risk in found.test.values() for outcomes in by_risk.values()):

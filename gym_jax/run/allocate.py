@@ -196,12 +196,11 @@ def cold_start(
         cut = [_young(one, protocol, hours) for one in found]
         days = max(1, protocol.every // 24)
         short = protocol._replace(test_days=days, val_days=0.0, risks=(risk,))
-        prices = {risk: whole.prices[risk]} if minds else None
         rows: dict[str, Any] = {"hours": hours}
         for name, policy in policies.items():
-            rows[name] = _first_day(cut, {name: policy}, short, None, None)
+            rows[name] = _first_day(cut, {name: policy}, short, None, whole)
         if minds:
-            rows[LEARNED] = _first_day(cut, {}, short, minds, prices)
+            rows[LEARNED] = _first_day(cut, {}, short, minds, whole)
         out.append(rows)
     return out
 
@@ -221,12 +220,12 @@ def _first_day(
     policies: Mapping[str, Policy],
     protocol: Protocol,
     minds: Mapping[str, Learned] | None,
-    prices: Mapping[float, Any] | None,
+    whole: Simulation,
 ) -> dict[str, float] | None:
     from gym_jax.errors import DataError
 
     try:
-        found = simulate(cut, policies, protocol, learned=minds, prices=prices)
+        found = simulate(cut, policies, protocol, learned=minds, prices=whole.prices, coverage=whole.coverage)
     except DataError:
         return None
     (of,) = found.test.values()

@@ -66,6 +66,7 @@ def test_simulate_compares_every_policy_and_draws(old, tmp_path, capsys, monkeyp
     assert document["money"]["low"] <= document["money"]["saved_per_day"] <= document["money"]["high"]
     assert document["money"]["saved_per_day_money"] == pytest.approx(0.03 * document["money"]["saved_per_day"])
     assert [row["hours"] for row in document["cold_start"]] == [1, 6, 24, 72, 168]
+    assert document["cold_start"][-1]["learned"]["violation"] < 0.2
     assert len(document["worst"]["0.01"]) == 3
     for name in ("frontier.png", "worst.png"):
         assert (tmp_path / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
