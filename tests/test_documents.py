@@ -61,6 +61,7 @@ def test_every_command_about_allocations_runs(tmp_path, monkeypatch, capsys):
     assert (result.attempted, result.failed) == (8, 0)
 
 
+@pytest.mark.slow
 def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = commands((ROOT / "docs" / "compare.md").read_text())
@@ -70,6 +71,7 @@ def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "compared.json"}
 
 
+@pytest.mark.slow
 def test_every_command_about_explaining_a_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = commands((ROOT / "docs" / "explain.md").read_text())
@@ -91,6 +93,7 @@ def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsy
     assert doctest.DocTestRunner().run(tests).failed == 0
 
 
+@pytest.mark.slow
 def test_every_command_about_intervals_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = commands((ROOT / "docs" / "intervals.md").read_text())
@@ -110,6 +113,7 @@ def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "cpu.csv.gz", "quarter.parquet"}
 
 
+@pytest.mark.slow
 def test_every_command_and_example_about_tasks_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "tasks.md").read_text()
