@@ -26,8 +26,8 @@ SPANS = {
     ],
     "PlanetLab": [
         "data.path=planetlab/planetlab_7days.parquet",
-        *("data.target=[cpu_pct]", "data.split.kind=series", "task.context=48", "data.stride=16", "train.epochs=5"),
-        "train.batch_size=512",
+        *("data.target=[cpu_pct]", "data.split.kind=series", "data.split.group='[^/]+$'", "task.context=48"),
+        *("data.stride=16", "train.epochs=5", "train.batch_size=512"),
     ],
 }
 HEADS = {"quantiles": ["loss=quantiles", f"loss.levels={LEVELS}"], "gaussian": ["loss=gaussian"], "point": ["loss=mae"]}

@@ -72,7 +72,7 @@ def simulate(
     from gym_jax.run.allocate import SMALL, Question, read_workloads, simulate_data
     from gym_jax.run.allocate_chart import draw_frontier, draw_worst
     from gym_jax.run.allocation import find_allocation, load_allocation
-    from gym_jax.run.bench_chart import refuse_chart
+    from gym_jax.run.picture import refuse_chart
 
     refuse_chart("--chart", chart)
     refuse_chart("--worst-chart", worst_chart)

@@ -40,11 +40,11 @@ def explain(
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, write_document
     from gym_jax.run.explain import explain_run
-    from gym_jax.run.explain_chart import draw_explanation, refuse_chart
+    from gym_jax.run.explain_chart import draw_explanation
+    from gym_jax.run.picture import refuse_chart
     from gym_jax.run.runs import open_run
 
-    if chart:
-        refuse_chart(chart)
+    refuse_chart("--chart", chart)
     choose_platform(platform, compile_cache)
     found = explain_run(
         open_run(run, root),

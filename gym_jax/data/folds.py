@@ -6,25 +6,34 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Int
 
+from gym_jax.data.groups import series_rank
 from gym_jax.data.panel import Panel
-from gym_jax.data.split import ROUNDING, Span, Split, series_rank
+from gym_jax.data.split import ROUNDING, Span, Split
 
 FoldKind = Literal["expanding", "sliding", "blocked", "series"]
 FOLD_KINDS: tuple[FoldKind, ...] = get_args(FoldKind)
 
 
 def make_folds(
-    panel: Panel, kind: FoldKind, folds: int, *, val: float = 0.1, gap: int = 0, seed: int = 0
+    panel: Panel,
+    kind: FoldKind,
+    folds: int,
+    *,
+    val: float = 0.1,
+    gap: int = 0,
+    seed: int = 0,
+    group: str | None = None,
 ) -> list[Split]:
     """Return the splits of so many folds; val is the last share `val` of the rows, or series, that come before test.
 
     expanding: every series is cut into `folds` + 1 equal blocks; each but the first is a test part once, and all before
     it is trained on. sliding: only the block before it is. blocked: the series is cut into `folds` blocks that share no
     row, the last fifth of each is its test part. series: each series is in the test part of one fold, and val are
-    others, one at least. `gap` rows before val and before test are purged.
+    others, one at least; those of one `group` (see `split_by_series`) stay together. `gap` rows before val and before
+    test are purged.
     """
     if kind == "series":
-        return [_by_series(panel, fold, folds, val, seed) for fold in range(folds)]
+        return [_by_series(panel, fold, folds, val, series_rank(panel.series, seed, group)) for fold in range(folds)]
     blocks = folds if kind == "blocked" else folds + 1
     cuts = np.stack([panel.offsets[:-1] + np.floor(panel.lengths * k / blocks + ROUNDING) for k in range(blocks + 1)])
     cuts = cuts.astype(np.int64)
@@ -58,16 +67,17 @@ def split_blocks(span: Span, count: int) -> list[Span]:
     return [Span(low, high) for low, high in pairwise(cuts)]
 
 
-def _by_series(panel: Panel, fold: int, folds: int, val: float, seed: int) -> Split:
-    rank, count = series_rank(panel, seed), len(panel.series)
+def _by_series(panel: Panel, fold: int, folds: int, val: float, rank: Int[np.ndarray, " series"]) -> Split:
+    count = len(panel.series)
     low, high = count * fold // folds, count * (fold + 1) // folds
-    after = (rank - high) % count  # val are the series that come next, around the end
-    others = count - (high - low)
-    held_out = max(int(np.floor(others * val + ROUNDING)), int(val > 0 and others > 1))
     test = (rank >= low) & (rank < high)
+    after = np.where(test, count, (rank - high) % count)  # val are the series that come next, around the end
+    others = count - int(test.sum())
+    held_out = max(int(np.floor(others * val + ROUNDING)), int(val > 0 and others > 1))
+    chosen = ~test & (after <= np.sort(after)[held_out - 1]) if held_out else np.zeros(count, bool)
     begin, end = panel.offsets[:-1], panel.offsets[1:]
 
     def whole(own: np.ndarray) -> Span:
         return Span(begin, np.where(own, end, begin))
 
-    return Split(whole(~test & (after >= held_out)), whole(~test & (after < held_out)), whole(test))
+    return Split(whole(~test & ~chosen), whole(chosen), whole(test))

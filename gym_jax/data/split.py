@@ -1,6 +1,5 @@
 """Splits by time, per series, or by series: a window belongs to the part in which all of its targets lie."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -9,6 +8,7 @@ import pandas as pd
 from annotated_types import Ge, Gt
 from jaxtyping import Int
 
+from gym_jax.data.groups import check_group, series_rank
 from gym_jax.data.panel import Panel
 from gym_jax.data.reading import FORBID, check_words
 from gym_jax.errors import DataError
@@ -24,7 +24,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "share": ("train", "val", "gap"),
     "steps": ("val_steps", "test_steps", "gap"),
     "date": ("val_from", "test_from", "until", "gap"),
-    "series": ("train", "val", "seed"),
+    "series": ("train", "val", "seed", "group"),
     "random": ("train", "val", "seed"),
     "fold": ("folds", "fold", "val", "seed"),
 }
@@ -61,6 +61,8 @@ class Splitting:
     """Rows purged before val and before test."""
     seed: Count = 0
     """Decides which series or cases go where."""
+    group: str | None = None
+    """Regular expression: series in whose ids it finds the same text (or first parentheses) stay together."""
     folds: Annotated[int, Ge(2)] = 5
     """Equal parts of the cases."""
     fold: Count = 0
@@ -77,6 +79,7 @@ class Splitting:
             raise ValueError(f"train {self.train:g} and val {self.val:g} leave no test part")
         if self.kind == "fold" and self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} is none of {self.folds}: they are counted from 0")
+        check_group(self.group)
         if self.kind == "steps" and not self.test_steps:
             raise ValueError("kind=steps needs test_steps")
         if self.kind == "date" and self.test_from is None:
@@ -177,12 +180,16 @@ def split_by_date(
     return split
 
 
-def split_by_series(panel: Panel, *, train: float = 0.7, val: float = 0.1, seed: int = 0) -> Split:
+def split_by_series(
+    panel: Panel, *, train: float = 0.7, val: float = 0.1, seed: int = 0, group: str | None = None
+) -> Split:
     """Give whole series to each part, so that val and test are workloads never seen; test is what is left.
 
-    A series' place follows from its name and `seed`, not from its position in the panel.
+    A series' place follows from its name and `seed`, not from its position in the panel. Series in whose names the
+    regular expression `group` finds the same text go to one part, that of the group's first series; those in which it
+    finds nothing stand alone. Raises DataError when it finds nothing in any.
     """
-    rank, count = series_rank(panel, seed), len(panel.series)
+    rank, count = series_rank(panel.series, seed, group), len(panel.series)
     first_cut = int(np.floor(count * train + ROUNDING))
     second_cut = int(np.floor(count * min(train + val, 1.0) + ROUNDING))
     begin, end = panel.offsets[:-1], panel.offsets[1:]
@@ -192,14 +199,6 @@ def split_by_series(panel: Panel, *, train: float = 0.7, val: float = 0.1, seed:
         return Span(begin, np.where(own, end, begin))
 
     return Split(whole(0, first_cut), whole(first_cut, second_cut), whole(second_cut, count))
-
-
-def series_rank(panel: Panel, seed: int) -> Int[np.ndarray, " series"]:
-    """Return the place of every series in an order that its name and `seed` alone decide."""
-    names = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in panel.series]
-    rank = np.empty(len(names), np.int64)
-    rank[np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)] = np.arange(len(names))
-    return rank
 
 
 def _range(panel: Panel, last: np.ndarray) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gym_jax.allocate.frontier import make_frontier
 from gym_jax.allocate.simulate import LEARNED, Simulation
-from gym_jax.run.bench_chart import COLOURS, save_figure
+from gym_jax.run.picture import COLOURS, save_figure
 
 LINES = ("-", "--", "-.", ":")
 

@@ -39,7 +39,7 @@ def cross_validate(
             hint="each fold tests on series of its own",
             attempt=f"gymjax cv ... --folds {max(2, len(panel.series))}",
         )
-    splits = make_folds(panel, kind, folds, val=split.val, gap=split.gap, seed=split.seed)
+    splits = make_folds(panel, kind, folds, val=split.val, gap=split.gap, seed=split.seed, group=split.group)
     parts = [make_fold(config, panel, own, f"fold {number}") for number, own in enumerate(splits, 1)]
     fitted = train_folds(config, parts, tell)
     found = []

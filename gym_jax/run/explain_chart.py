@@ -4,25 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gym_jax.errors import ConfigError
-from gym_jax.run.bench_chart import COLOURS, ENDINGS, save_figure
+from gym_jax.run.picture import COLOURS, save_figure
 
 MOST = 12
 """Bars of a panel at most."""
-
-
-def refuse_chart(chart: str) -> None:
-    """Raise ConfigError where a chart can not be drawn: before anything is computed."""
-    path = Path(chart).expanduser()
-    if path.suffix.lower() not in ENDINGS:
-        problem, hint = "is of no kind that is drawn", f"choose from {', '.join(ENDINGS)}"
-    elif path.is_dir() or not path.absolute().parent.is_dir():
-        problem, hint = "can not be written", "it is a file in a folder that exists"
-    else:
-        return
-    raise ConfigError(
-        f"--chart {chart} {problem}", hint=hint, attempt="gymjax explain RUN --chart explained.png", code="usage"
-    )
 
 
 def draw_explanation(found: Mapping[str, Any], path: str | Path) -> Path:

@@ -1,5 +1,7 @@
 """Folds by hand, and their laws: no test row is trained on, none is tested twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small import small_csv
@@ -63,6 +65,14 @@ def test_every_series_is_tested_once_and_another_one_validates():
         own = np.array([part.lengths > 0 for part in fold])
         np.testing.assert_array_equal(own.sum(axis=0), 1)
         assert own[1].sum() == 1
+
+
+def test_series_of_a_group_are_tested_together():
+    panel = replace(panel_of(*([10] * 9)), series=tuple(f"{i}/vm{i % 4}" for i in range(9)))
+    for fold in make_folds(panel, "series", 3, val=0.1, group="[^/]+$"):
+        parts = [{i % 4 for i in np.flatnonzero(part.lengths)} for part in fold]
+        assert sum(map(len, parts)) == 4
+        assert len(parts[1]) == 1
 
 
 @pytest.mark.parametrize("kind", FOLD_KINDS)

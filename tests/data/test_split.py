@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_jax.data import Panel, origins, split_by_time
+from gym_jax.data.groups import groups_of
 from gym_jax.data.split import (
     Splitting,
     refuse_short,
@@ -246,6 +247,27 @@ def test_whole_series_go_to_one_part_by_their_names(count, train, val, seed):
     np.testing.assert_array_equal([span.lengths[::-1] for span in turned], parts)
 
 
+@given(groups=st.lists(st.integers(0, 8), min_size=1, max_size=30), seed=st.integers(0, 5))
+def test_series_of_a_group_stay_together(groups, seed):
+    panel = replace(
+        make_masked([3] * len(groups)), series=tuple(f"{day}/vm{group}" for day, group in enumerate(groups))
+    )
+    split = split_by_series(panel, train=0.6, val=0.2, seed=seed, group="[^/]+$")
+    parts = [{groups[i] for i in np.flatnonzero(span.lengths)} for span in split]
+    assert sum(map(len, parts)) == len(set(groups)) == len(set.union(*parts))
+    reach = sum(groups.count(group) for group in parts[0])
+    largest = max(map(groups.count, groups))
+    assert int(0.6 * len(groups)) <= reach <= 0.6 * len(groups) + largest
+
+
+def test_a_group_of_no_series_is_refused_and_one_without_stands_alone():
+    panel = replace(make_masked([3] * 3), series=("a-1", "a-2", "b"))
+    with pytest.raises(DataError, match="finds nothing in the id of any series"):
+        split_by_series(panel, group="#")
+    assert groups_of(panel.series, "^(.*)-") == ["a", "a", "b"]
+    assert groups_of(panel.series, None) == ["a-1", "a-2", "b"]
+
+
 def test_another_seed_divides_otherwise():
     panel = make_masked([1] * 40)
     assert split_by_series(panel, seed=0).test.lengths.tolist() != split_by_series(panel, seed=1).test.lengths.tolist()
@@ -257,6 +279,8 @@ def test_another_seed_divides_otherwise():
         ({"val_steps": 3}, "val_steps belongs to kind=steps, this is kind=share"),
         ({"kind": "series", "gap": 3}, "gap belongs to kind=share or steps or date, this is kind=series"),
         ({"kind": "steps"}, "kind=steps needs test_steps"),
+        ({"group": "a"}, "group belongs to kind=series, this is kind=share"),
+        ({"kind": "series", "group": "("}, r"group '\(' is no regular expression"),
         ({"kind": "date", "val_from": "2026-01-01"}, "kind=date needs test_from"),
         ({"train": 0.8, "val": 0.2}, "train 0.8 and val 0.2 leave no test part"),
     ],
