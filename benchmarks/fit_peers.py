@@ -1,12 +1,13 @@
 """A whole fit from a data frame: gym_jax, Lightning and neuralforecast on the same windows.
 
-python benchmarks/fit_peers.py [--epochs 5] [--rounds 3] [--peers gymjax,lightning] [--python PYTHON] [--quick]
+python benchmarks/fit_peers.py [--epochs 20] [--rounds 3] [--peers gymjax,lightning] [--python PYTHON] [--quick]
 
 The frame holds 8 series with one target and three past columns, 20,480 windows as in S3; each fit makes the same number
 of steps of 64 windows with an LSTM of 64 and Adam 1e-3. A fit begins with the frame in memory and ends with trained
 weights: cutting windows, compiling and training. Every fit has a process of its own, rounds go forwards and backwards.
 
-gymjax          windows by index over the panel, epochs of compiled chunks
+gymjax          windows by index over the panel, epochs of compiled chunks, placed as a run places them: by a race
+                where the fit is long enough for one
 lightning       the windows cut before, DataLoader, the PyTorch model of the other arms, fused Adam
 neuralforecast  its LSTM with one linear layer behind it: a forecast of every step out of a state of its own
 nf one series   the same with one series in a batch instead of all, so that it cuts fewer windows every step
@@ -16,6 +17,7 @@ python3 -m venv /tmp/nf && /tmp/nf/bin/pip install torch neuralforecast lightnin
 """
 
 import argparse
+import functools
 import importlib
 import json
 import os
@@ -31,7 +33,7 @@ import machine
 import numpy as np
 from clock import cores, peak_mb
 from ratios import interval, ratios, turn
-from scenarios import HORIZON, RATE, SEED, Scenario, find
+from scenarios import HORIZON, RATE, SEED, Scenario, find, flops
 from table import aligned, spread
 
 SERIES = 8
@@ -57,28 +59,39 @@ def make_frame(scenario: Scenario) -> Any:
 def fit_gymjax(frame: Any, scenario: Scenario, epochs: int) -> int:
     """Return the steps that were made."""
     import jax
-    from model_gymjax import fresh_state, step_for
+    from model_gymjax import fresh_state, make_model, step_for
 
     from gym_jax import data
+    from gym_jax.config.schema import Train
     from gym_jax.data.order import shuffled
+    from gym_jax.losses import mse
+    from gym_jax.run.placement import layouts_of
     from gym_jax.train.loop import train
-    from gym_jax.train.parallel import make_epoch, make_layout, request_cpu_devices
+    from gym_jax.train.parallel import make_epoch, request_cpu_devices
+    from gym_jax.train.race import race, record_gradients
+    from gym_jax.train.step import make_train_step
 
     request_cpu_devices("cores")
-    layout = make_layout("cores")
     panel = data.read_frame(frame, target=("y",), past=PAST)
     whole = data.split_by_time(panel, train=1.0, val=0.0).train
     rows, series = data.origins(panel, whole, context=scenario.context, horizon=HORIZON)
     scaler = data.fit_scaler(panel, whole)
     windows = data.make_windows(panel, scaler, rows, series, context=scenario.context, horizon=HORIZON)
-    state, examples = layout.replicate(fresh_state(scenario)), layout.replicate(windows)
-    epoch = make_epoch(step_for(scenario), layout)
 
     def order(number: int) -> np.ndarray:
         return shuffled(SEED, number, len(windows), scenario.batch)
 
-    steps = len(order(0))
-    for progress in train(epoch, state, examples, order, epochs=epochs, chunk=min(64, steps)):
+    steps, work, state, step = len(order(0)), flops(scenario), fresh_state(scenario), step_for(scenario)
+    chunk = min(64, steps)
+    layout, lanes = layouts_of(Train(batch_size=scenario.batch), work, epochs * steps * work, {})
+    if lanes:
+        probe = functools.partial(make_train_step, make_model(scenario), mse, record_gradients())
+        won = race(step, probe, state, windows, order(0)[:chunk], lanes)
+        layout, epoch = won.layout, won.epoch
+    else:
+        epoch = make_epoch(step, layout)
+    state, examples = layout.replicate(state), layout.replicate(windows)
+    for progress in train(epoch, state, examples, order, epochs=epochs, chunk=chunk):
         state = progress.state
     jax.block_until_ready(state)
     return epochs * steps
@@ -228,7 +241,7 @@ def main(given: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default=",".join(FITS))
     parser.add_argument("--python", default=sys.executable)
