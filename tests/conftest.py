@@ -1,6 +1,7 @@
 """Shared fixtures: four virtual CPU devices, the folder of real data, small panels."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -24,3 +25,22 @@ def real_data() -> Path:
         pytest.skip(f"no real traces: set GYMJAX_DATA, there is no {folder}")
     assert folder.is_dir(), f"GYMJAX_DATA={folder} is no folder"
     return folder
+
+
+DOUBLED = (
+    r"test_side.*::test_every_value_of_a_row_depends_on_its_own_side_information_only\[\w+-1-",
+    r"test_precision.*::test_(the_gradient_of_a_member_of_a_vmap|every_product_takes_bfloat16).*\[plain-",
+    r"test_parallel.*::test_placements_agree\[(full-lstm|ragged-transformer)\]",
+    r"test_accumulate.*::test_saved_and_resumed_with_average_and_micro_batches\[transformer\]",
+    r"test_resume.*::test_stopped_and_resumed(\[mid-epoch-lstm\]|_on_several_devices\[pmap\])",
+    r"run/test_tasks.*::test_a_table_is_learnt_scored_and_answered\[transformer\]",
+)
+"""Cases of seconds whose like stays in every pass: another model, kernel or layout. They run with the slow ones."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the doubled cases slow."""
+    for item in items:
+        if any(re.search(pattern, item.nodeid) for pattern in DOUBLED):
+            item.add_marker(pytest.mark.slow)

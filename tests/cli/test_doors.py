@@ -74,7 +74,8 @@ ERRORS = {
     ("train", "data.split.train=0.9"): (
         2,
         "error: `data.split` (from the command line): train 0.9 and val 0.1 leave no test part",
-        "hint: it has kind, train, val, val_steps, test_steps, val_from, test_from, until, gap, seed, folds, fold",
+        "hint: it has kind, train, val, val_steps, test_steps, val_from, test_from, until, gap, seed, group, "
+        "folds, fold",
         "try: gymjax config show data",
     ),
     ("train", "-m", "mlp", "model.heads=2"): (
