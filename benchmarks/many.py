@@ -190,7 +190,8 @@ def main():
     given = parser.parse_args()
     request_cpu_devices("cores")
     quick = ["--quick"] if given.quick else []
-    found = {"machine": facts()}
+    path = HERE / "results" / ("quick_many.json" if given.quick else "many.json")
+    found = {**(json.loads(path.read_text()) if path.exists() else {}), "machine": facts()}
     for name in given.names:
         if name == SEARCH.name:
             found[name] = {"gymjax": search(given.quick, given.epochs)}
@@ -209,8 +210,8 @@ def main():
             print(f"{name} x {models}: best {packed_best}, {row['ratio']:.2f} x one after another", flush=True)
             for way, rate in rates.items():
                 print(f"    {way:28s} {rate:12,.0f} model-windows/s", flush=True)
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / ("quick_many.json" if given.quick else "many.json")).write_text(json.dumps(found, indent=1))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast a training step is beside PyTorch and Keras, in pairs.
 
-python benchmarks/paired.py [--scenarios S1,S3] [--rounds 5] [--arms gymjax,torch] [--hugepages] [--name NAME] [--quick]
+python benchmarks/paired.py [--scenarios S1,S3] [--rounds 5] [--arms gymjax,torch] [--name NAME] [--quick]
 
 One process per arm and round, in the order A B, B A, B A, A B. An arm's number is its median in a round; a ratio is
 taken within each round. The fastest of our arms stands for us, as the race at the start of a run would choose it, and
@@ -157,7 +157,7 @@ def main(given: argparse.Namespace) -> int:
             export(scenario, folder=folder, quick=given.quick)
             facts: dict[str, Any] = {"gflop": flops(one) / 1e9, "chain": chain.together(one, given.quick), "pages": {}}
             results["scenarios"][scenario] = facts
-            for pages in ("ordinary", "huge") if given.hugepages else ("ordinary",):
+            for pages in given.pages.split(","):
                 played, stolen = play(
                     scenario, names, rounds=given.rounds, folder=folder, huge=pages == "huge", quick=given.quick
                 )
@@ -176,7 +176,7 @@ if __name__ == "__main__":
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--arms", default="gymjax,torch,keras", help="names or their beginnings, with commas")
-    parser.add_argument("--hugepages", action="store_true", help="a second table with huge pages for malloc")
+    parser.add_argument("--pages", default="ordinary", help="ordinary, huge (for malloc), or both: a table each")
     parser.add_argument("--name", default="paired", help="of the file in benchmarks/results")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the script and not to measure")
     sys.exit(main(parser.parse_args()))

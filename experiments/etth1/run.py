@@ -8,12 +8,13 @@ errors in units of each column's standard deviation on its train rows. The epoch
 
 import argparse
 import json
+import math
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ COMMON = [
     "data.scale.scope=series",
     "loss=mse",
     "evaluate.baselines=[]",
+    "train.placement=one",
     "run.save_seconds=600",
 ]
 MODELS = json.loads((Path(__file__).parent / "models.json").read_text())
@@ -57,31 +59,65 @@ def standardised(block: dict[str, Any], scale: dict[str, float]) -> tuple[float,
     return tuple(map(statistics.fmean, zip(*pairs, strict=True)))  # type: ignore[return-value]
 
 
-def run(kind: str, horizon: int, seed: int, folder: str, smoke: bool) -> dict[str, Any]:
-    """Return the scores of one run."""
-    words = [*COMMON, *MODELS[kind]["settings"], f"train.seed={seed}"]
+class Cell(NamedTuple):
+    """What the seeds of one model reached at one horizon."""
+
+    mse: tuple[float, ...]
+    mae: tuple[float, ...]
+    together: tuple[float, float]
+    """Of the mean of their forecasts."""
+    val: float
+    """Mean validation loss of the best epochs; infinite where nothing was validated."""
+
+    def text(self) -> str:
+        """Return MSE with its deviation, MAE, and the MSE of all together."""
+        if len(self.mse) == 1:
+            return f"{self.mse[0]:.3f} / {self.mae[0]:.3f}"
+        spread = (
+            f"{statistics.fmean(self.mse):.3f} ± {statistics.stdev(self.mse):.3f} / {statistics.fmean(self.mae):.3f}"
+        )
+        return f"{spread} ({self.together[0]:.3f} / {self.together[1]:.3f})"
+
+
+def run(kind: str, horizon: int, seeds: int, folder: str, smoke: bool, scale: dict[str, float]) -> Cell:
+    """Train the seeds of a model at a horizon, and score each and all together."""
+    words = [*COMMON, *MODELS[kind]["settings"], f"train.seeds={seeds}"]
     words += ["train.epochs=1", "data.stride=97"] if smoke else []
     given = {"model": kind, "data.path": str(DATA), "task.context": MODELS[kind]["context"], "task.horizon": horizon}
-    return train_run(load_config([], words, given), folder=f"{folder}/{kind}-{horizon}-{seed}").scores
+    result = train_run(load_config([], words, given), folder=f"{folder}/{kind}-{horizon}")
+    folders = sorted((result.folder / "members").iterdir()) if seeds > 1 else [result.folder]
+    own = [json.loads((one / "scores.json").read_text())["model"]["targets"] for one in folders]
+    best = [json.loads((one / "status.json").read_text())["best"].get("val_loss", math.inf) for one in folders]
+    mse, mae = zip(*(standardised(one, scale) for one in own), strict=True)
+    return Cell(mse, mae, standardised(result.scores["model"]["targets"], scale), statistics.fmean(best))
 
 
 def main(given: argparse.Namespace) -> None:
-    """Print a table of MSE/MAE, mean and deviation over seeds."""
-    scale, rows = deviations(), []
+    """Print a table of MSE/MAE: mean and deviation over seeds, and what the seeds reach together."""
+    scale, horizons = deviations(), [int(horizon) for horizon in given.horizons.split(",")]
+    found: dict[str, list[Cell]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind in given.models.split(","):
-            cells, means = [], []
-            for horizon in map(int, given.horizons.split(",")):
+            for horizon in horizons:
                 began = time.monotonic()
-                seeds = range(1 if kind == "linear" or given.smoke else given.seeds)
-                scores = [run(kind, horizon, seed, folder, given.smoke)["model"]["targets"] for seed in seeds]
-                mse, mae = zip(*(standardised(one, scale) for one in scores), strict=True)
-                spread = f" ± {statistics.stdev(mse):.3f}" if len(mse) > 1 else ""
-                means.append(statistics.fmean(mse))
-                cells.append(f"{means[-1]:.3f}{spread} / {statistics.fmean(mae):.3f}")
-                print(f"{kind} {horizon}: {cells[-1]} in {time.monotonic() - began:.0f} s", flush=True)
-            rows.append((kind, MODELS[kind]["context"], *cells, f"{statistics.fmean(means):.4f}"))
-    print_table(("model", "look-back", *(f"H {h}" for h in given.horizons.split(",")), "mean MSE"), rows)
+                seeds = 1 if kind == "linear" else given.seeds
+                cell = run(kind, horizon, seeds, folder, given.smoke, scale)
+                found.setdefault(kind, []).append(cell)
+                passed = f"val {cell.val:.4f}, in {time.monotonic() - began:.0f} s"
+                print(f"{kind} {horizon}: {cell.text()}, {passed}", flush=True)
+    trained = [kind for kind in found if kind != "linear"]
+    rows = [(kind, MODELS[kind]["context"], *_row(cells)) for kind, cells in found.items()]
+    if len(trained) > 1:
+        best = [
+            min((found[kind][place] for kind in trained), key=lambda cell: cell.val) for place in range(len(horizons))
+        ]
+        rows.append(("chosen by validation", None, *_row(best)))
+    print_table(("model", "look-back", *(f"H {h}" for h in horizons), "mean MSE", "together"), rows)
+
+
+def _row(cells: list[Cell]) -> tuple[str, ...]:
+    means = [statistics.fmean(cell.mse) for cell in cells], [cell.together[0] for cell in cells]
+    return (*(cell.text() for cell in cells), *(f"{statistics.fmean(part):.4f}" for part in means))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
+from gym_jax.models.patches import in_patches
 from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
 from gym_jax.ops import Kernel, choose, lstm, lstm_cell
@@ -97,9 +98,11 @@ class LSTMLayer(nn.Module):
 class LSTM(nn.Module):
     """Stacked LSTM over the window; the last hidden state feeds one linear head for all steps.
 
-    Static numbers and embedded categories stand beside every step of the window; a decoder adds what follows from them
-    and the known future. `dropout` acts between layers, before the head and in the decoder. With `outputs` above 1 a
-    value has as many answers, such as quantiles; of the `form` rising, each lies above the one before.
+    It reads `patch` rows at a step (Lin et al. 2023, SegRNN), the oldest filled up with zeros: fewer steps reach
+    further back and are faster. Static numbers and embedded categories stand beside every step; a decoder adds what
+    follows from them and the known future. `dropout` acts between layers, before the head and in the decoder. With
+    `outputs` above 1 a value has as many answers, such as quantiles; of the `form` rising, each lies above the one
+    before.
     """
 
     horizon: Positive
@@ -112,6 +115,7 @@ class LSTM(nn.Module):
     hidden: Positive = 64
     layers: Positive = 1
     bidirectional: bool = False
+    patch: Positive = 1
     dropout: Share = 0.0
     normalise: Normalise = "last"
 
@@ -119,6 +123,7 @@ class LSTM(nn.Module):
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:
         x, level = normalise(inputs, self.normalise, self.targets)
         side = Side(self.categories, self.dtype, name="side")(inputs)
+        x = in_patches(x, self.patch)
         if side is not None:
             x = jnp.concatenate([x, jnp.repeat(side[:, None], x.shape[1], axis=1)], axis=-1)
         x = jnp.swapaxes(x, 0, 1)

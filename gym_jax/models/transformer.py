@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
 from gym_jax.models.normalise import Form, Normalise, formed, known_channels, last_axes, normalise
+from gym_jax.models.patches import in_patches
 from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
 from gym_jax.ops import Kernel, choose_attention
@@ -100,8 +101,7 @@ class Transformer(nn.Module):
             known = jnp.repeat(x[..., x.shape[-1] - known_channels(inputs) :], self.targets, axis=0)
             future, side = (None if part is None else jnp.repeat(part, self.targets, axis=0) for part in (future, side))
             x = jnp.concatenate([own, known], axis=-1)
-        x = jnp.pad(x, ((0, 0), (-x.shape[1] % self.patch, 0), (0, 0)))
-        x = x.reshape(x.shape[0], x.shape[1] // self.patch, -1)
+        x = in_patches(x, self.patch)
         x = dense(self.width, name="embed")(x)
         x = x + self.param("position", nn.initializers.normal(0.02), x.shape[1:])
         if side is not None:

@@ -78,8 +78,14 @@ def _mlp(x: Any, hidden: list[int], dropout: float) -> Any:
     return x
 
 
-def _lstm(x: Any, hidden: int, layers: int, bidirectional: bool, dropout: float) -> Any:
+def _in_patches(x: Any, patch: int) -> Any:
+    x = layers.ZeroPadding1D((-x.shape[1] % patch, 0))(x)
+    return layers.Reshape((x.shape[1] // patch, patch * x.shape[2]))(x)
+
+
+def _lstm(x: Any, hidden: int, layers: int, bidirectional: bool, patch: int, dropout: float) -> Any:
     kinds = keras.layers
+    x = _in_patches(x, patch)
     for i in range(layers):
         layer = kinds.LSTM(hidden, return_sequences=i + 1 < layers)
         x = kinds.Dropout(dropout)((kinds.Bidirectional(layer) if bidirectional else layer)(x))
@@ -96,8 +102,7 @@ def _transformer(
     if channels == "separate":
         raise ConfigError("keras is compared with model.channels=mixed only")
     kinds = keras.layers
-    x = kinds.ZeroPadding1D((-x.shape[1] % patch, 0))(x)
-    x = kinds.Reshape((x.shape[1] // patch, patch * x.shape[2]))(x)
+    x = _in_patches(x, patch)
     x = _Position()(kinds.Dense(width)(x))
     for _ in range(layers):
         y = kinds.Dense(3 * width, use_bias=False)(kinds.LayerNormalization(epsilon=1e-6)(x))

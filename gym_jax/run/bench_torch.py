@@ -49,18 +49,23 @@ class _MLP(nn.Module):
         return self.layers(x)
 
 
+def _in_patches(x: Any, patch: int) -> Any:
+    x = functional.pad(x, (0, 0, -x.shape[1] % patch, 0))
+    return x.reshape(x.shape[0], x.shape[1] // patch, -1)
+
+
 class _LSTM(nn.Module):
-    def __init__(self, shape: Any, hidden: int, layers: int, bidirectional: bool, dropout: float) -> None:
+    def __init__(self, shape: Any, hidden: int, layers: int, bidirectional: bool, patch: int, dropout: float) -> None:
         super().__init__()
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(
-            shape.channels, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional
+            patch * shape.channels, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional
         )
-        self.dropout, self.hidden = nn.Dropout(dropout), hidden
+        self.dropout, self.hidden, self.patch = nn.Dropout(dropout), hidden, patch
         self.head = nn.Linear(hidden * (1 + bidirectional), shape.horizon * shape.targets)
 
     def forward(self, x: Any) -> Any:
-        out, _ = self.lstm(x)
+        out, _ = self.lstm(_in_patches(x, self.patch))
         last = torch.cat([out[:, -1, : self.hidden], out[:, 0, self.hidden :]], dim=-1)
         return self.head(self.dropout(last))
 
@@ -108,7 +113,6 @@ class _Transformer(nn.Module):
         batch, targets = x.shape[0], self.shape.targets
         if self.separate:
             x = x[..., :targets].movedim(2, 1).reshape(batch * targets, -1, 1)
-        x = functional.pad(x, (0, 0, -x.shape[1] % self.patch, 0))
-        x = self.embed(x.reshape(x.shape[0], x.shape[1] // self.patch, -1)) + self.position
+        x = self.embed(_in_patches(x, self.patch)) + self.position
         out = self.head(self.norm(self.blocks(x)).flatten(1))
         return out.reshape(batch, targets, self.shape.horizon).movedim(1, 2) if self.separate else out

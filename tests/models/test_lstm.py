@@ -59,6 +59,19 @@ def test_the_model_is_the_recurrence_in_float64(layers, bidirectional, kernel):
     close(model.apply(variables, Inputs(past=past)), (last @ head["kernel"] + head["bias"]).reshape(3, 4, 2), FLOAT32)
 
 
+@each_kernel
+def test_a_patch_is_several_rows_at_a_step_filled_up_at_the_far_end(kernel):
+    past = jnp.asarray(np.random.default_rng(0).normal(size=(3, 7, 2)), jnp.float32)
+    model = LSTM(horizon=4, targets=2, hidden=5, normalise="none", kernel=kernel, patch=3)
+    variables = model.init(jax.random.key(0), Inputs(past=past))
+    params = variables["params"]
+    x = np.zeros((3, 9, 2))
+    x[:, 2:] = past
+    last = truth_layer(params["layer_0"], x.reshape(3, 3, 6))[:, -1]
+    head = {name: np.asarray(value, np.float64) for name, value in params["head"].items()}
+    close(model.apply(variables, Inputs(past=past)), (last @ head["kernel"] + head["bias"]).reshape(3, 4, 2), FLOAT32)
+
+
 def test_every_step_of_the_first_layer_reads_static_numbers_and_categories():
     """Two channels, two numbers and the two columns of a category's embedding."""
     side = {"static": jnp.ones((3, 2)), "categories": jnp.ones((3, 1), int)}
