@@ -26,7 +26,11 @@ def refusal(action):
     [
         ("cut.parquet", "half", "Parquet magic bytes not found in footer"),
         ("text.parquet", b"ds,value\n2026-01-01,1\n", "Parquet magic bytes not found in footer"),
-        ("cut.csv.gz", gzip.compress(LONG := b"ds,value\n" + b"2026-01-01,1\n" * 99, mtime=0)[:-9], "Compressed file ended"),
+        (
+            "cut.csv.gz",
+            gzip.compress(LONG := b"ds,value\n" + b"2026-01-01,1\n" * 99, mtime=0)[:-9],
+            "Compressed file ended",
+        ),
         ("plain.csv.gz", LONG, "Not a gzipped file"),
     ],
 )
