@@ -102,3 +102,22 @@ def test_no_forecast_is_made_with_damaged_weights(stopped, run):
     flip(run, run.read_json("status.json")["best"]["step"])
     with pytest.raises(CheckpointError, match="has other bytes than were saved"):
         evaluate_run(run)
+
+
+def test_a_reader_meets_whole_steps_while_they_are_written_and_dropped(stopped, run, monkeypatch):
+    """Between looking for the best step and reading it, the run saves twice and drops it."""
+    from gym_jax.run import load
+
+    seen = []
+    restore = load.restore_checkpoint
+
+    def late(path, like):
+        seen.append(path.name)
+        if len(seen) == 1:
+            shutil.copytree(path, path.with_name("999"))
+            shutil.rmtree(path)
+        return restore(path, like)
+
+    monkeypatch.setattr(load, "restore_checkpoint", late)
+    assert load.load_weights(run).step == 999
+    assert len(seen) == 2
