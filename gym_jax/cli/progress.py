@@ -74,6 +74,7 @@ def opening(facts: dict[str, Any]) -> list[str]:
         f"{facts['model']} ({facts['parameters']:,} parameters) on {facts['data']}",
         data_line(facts),
         *(f"note: {note}" for note in facts["notes"]),
+        *(f"warning: step {step:,} was set aside: {fault}" for step, fault in facts.get("damaged", {}).items()),
         f"run: {facts['folder']}" + (f" (resumed at step {facts['step']:,})" if facts["resumed"] else ""),
     ]
     if "seeds" in facts:

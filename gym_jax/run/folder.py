@@ -30,6 +30,7 @@ from gym_jax.config.migrate import SCHEMA_VERSION, readable
 from gym_jax.config.plain import meant
 from gym_jax.config.text import unreadable
 from gym_jax.errors import CheckpointError, RunInUse, StorageError
+from gym_jax.train.manifest import sync, write_synced
 
 PINS = "pins.jsonl"
 """The steps that other runs began from: they stay as long as the run does."""
@@ -174,15 +175,14 @@ class RunFolder:
             file.flush()
             yield
 
+    def sync(self, name: str) -> None:
+        """Put what was appended to a file on the disk; one that is not there needs nothing."""
+        with self._storage(), suppress(FileNotFoundError):
+            sync(self.path / name)
+
     def _write(self, name: str, text: str) -> None:
-        path = self.path / name
-        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
         with self._storage():
-            with temporary.open("w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_synced(self.path / name, text)
 
     @contextmanager
     def _storage(self) -> Iterator[None]:

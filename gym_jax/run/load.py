@@ -22,6 +22,8 @@ from gym_jax.types import Inputs, TrainState
 
 TYPES = {"mask": jnp.bool_, "categories": jnp.int32, "series": jnp.int32}
 """Of the parts of a window; the others are float32."""
+TRIES = 20
+"""How often the best step of a run that is being trained is looked for."""
 
 
 def read_config(run: RunFolder) -> Config:
@@ -80,13 +82,10 @@ def load_run(
     inputs = reading(model, task.one(config, prepared)).take(jnp.zeros(1, jnp.int32)).inputs
     if is_group(run):
         sound = sound_members(run)
-        states = [
-            read_state(one, best_step(one) if step is None else step, config, model, inputs) for one in sound.values()
-        ]
+        states = [read_state(one, step, config, model, inputs)[0] for one in sound.values()]
         variables = tuple(map(evaluation_variables, states))
         return Trained(config, prepared, model, variables, weights_of(states[0]), step, tuple(sound))
-    step = best_step(run) if step is None else step
-    state = read_state(run, step, config, model, inputs)
+    state, step = read_state(run, step, config, model, inputs)
     return Trained(config, prepared, model, evaluation_variables(state), weights_of(state), step)
 
 
@@ -104,8 +103,7 @@ def load_weights(run: RunFolder, step: int | None = None) -> Saved:
     Its data are not read, but for runs of schema version 1, which do not say what their windows look like.
     """
     config, facts = read_config(run), run.read_json("data.json")
-    step = best_step(run) if step is None else step
-    if step not in saved_steps(run.checkpoints):
+    if step is not None and step not in saved_steps(run.checkpoints):
         raise CheckpointError(
             f"step {step} of {run.path} is gone",
             hint=f"it has {', '.join(map(str, saved_steps(run.checkpoints))) or 'none'}",
@@ -113,7 +111,7 @@ def load_weights(run: RunFolder, step: int | None = None) -> Saved:
         )
     if "inputs" not in facts:
         trained = load_run(run, step=step)
-        return Saved(trained.variables["params"], trained.weights, step)
+        return Saved(trained.variables["params"], trained.weights, best_step(run) if step is None else step)
     shape = facts["shape"]
     model = build_model(
         config, Shape(shape["targets"], tuple(shape["categories"]), shape["season"], shape.get("classes", 0))
@@ -121,14 +119,27 @@ def load_weights(run: RunFolder, step: int | None = None) -> Saved:
     parts = {
         name: jax.ShapeDtypeStruct((1, *size), TYPES.get(name, jnp.float32)) for name, size in facts["inputs"].items()
     }
-    state = read_state(run, step, config, model, Inputs(**parts))  # type: ignore[arg-type]
+    state, step = read_state(run, step, config, model, Inputs(**parts))  # type: ignore[arg-type]
     return Saved(evaluation_params(state), weights_of(state), step)
 
 
-def read_state(run: RunFolder, step: int, config: Config, model: Any, inputs: Inputs) -> TrainState:
-    """Return the state of a saved step on this machine, wherever it was trained; `inputs` only lends its shapes."""
+def read_state(run: RunFolder, step: int | None, config: Config, model: Any, inputs: Inputs) -> tuple[TrainState, int]:
+    """Return the state of a saved step (None: the best) on this machine, wherever it was trained, and the step.
+
+    `inputs` only lends its shapes. A run that is being trained drops steps while they are read: then the best is
+    looked for again.
+    """
     begin = functools.partial(init_state, model, build_optimiser(config, 1)[0], ema=config.train.ema)
-    return restore_checkpoint(run.checkpoints / str(step), jax.eval_shape(begin, jax.random.key(0), inputs))
+    like = jax.eval_shape(begin, jax.random.key(0), inputs)
+    for left in reversed(range(TRIES)):
+        chosen = step
+        try:
+            chosen = best_step(run) if step is None else step
+            return restore_checkpoint(run.checkpoints / str(chosen), like), chosen
+        except CheckpointError:
+            if step is not None or not left or chosen in saved_steps(run.checkpoints):
+                raise
+    raise AssertionError  # the last try returns or raises
 
 
 def best_step(run: RunFolder) -> int:

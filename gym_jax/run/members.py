@@ -90,6 +90,7 @@ def open_members(plan: Plan, run: RunFolder, folders: dict[int, RunFolder]) -> t
     members = []
     for seed, folder in folders.items():
         member = Member(seed, Session(folder, {**facts, "config": of_seed(config, seed).document()}, like))
+        member.session.mend()
         status = folder.read_json("status.json")
         if is_lost(folder):
             member.left, member.fault = status["left"], Diverged(status["reason"])

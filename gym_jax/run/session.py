@@ -1,7 +1,7 @@
 """What a training run carries from chunk to chunk, and how it is saved and taken up again."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,16 @@ from gym_jax.config.migrate import SCHEMA_VERSION, readable
 from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.optim import Plateau, with_scale
 from gym_jax.run.folder import RunFolder
-from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, retain, save_checkpoint, saved_steps
+from gym_jax.train.checkpoint import (
+    find_damage,
+    quarantine,
+    read_metadata,
+    restore_checkpoint,
+    retain,
+    save_checkpoint,
+    saved_steps,
+    tidy,
+)
 from gym_jax.train.loop import Position, Progress
 from gym_jax.train.stopping import EarlyStop
 from gym_jax.types import TrainState
@@ -38,6 +47,8 @@ class Session:
     """The best state and its metadata, on the host, until it is on the disk."""
     step: int = 0
     """Optimiser steps so far; the state may be gone by the time they are read off it."""
+    faults: dict[int, str] = field(default_factory=dict)
+    """Saved steps that can not be gone on from, and why."""
 
     def __post_init__(self) -> None:
         self.step = int(self.state.step)
@@ -115,6 +126,7 @@ class Session:
         """Write the best step, then this one. Raises Diverged instead when a parameter is not finite."""
         if not _finite(self.state.params):
             raise self._diverged(f"a parameter is not finite at step {self.step}")
+        self.folder.sync("metrics.jsonl")
         self._save_best()
         save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
         self.folder.status(epochs=self.position.epoch, steps=self.step, saved=self.step)
@@ -144,30 +156,35 @@ class Session:
             attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
         )
 
-    def restore(self, limit: int | None = None) -> bool:
-        """Take up the newest checkpoint, if there is one, and cut metrics.jsonl back to it; `limit` is its last step.
+    def mend(self) -> None:
+        """Delete what a save that was cut short has left, and set damaged steps aside. The lock must be held."""
+        tidy(self.folder.checkpoints)
+        for step in saved_steps(self.folder.checkpoints):
+            path = self.folder.checkpoints / str(step)
+            if fault := find_damage(path):
+                self.folder.log("damaged", step=step, fault=fault, moved=quarantine(path).name)
+                self.faults[step] = fault
 
-        Raises CheckpointError when the run was saved before but no checkpoint of it is left.
+    def restore(self, limit: int | None = None) -> bool:
+        """Take up the newest whole checkpoint, if there is one, and cut metrics.jsonl back to it.
+
+        `limit` is its last step. Raises CheckpointError when the run was saved before but none of it can be read.
         """
-        steps = saved_steps(self.folder.checkpoints)
-        if not steps and self.folder.read_json("status.json").get("saved"):
+        self.mend()
+        steps = [step for step in saved_steps(self.folder.checkpoints) if limit is None or step <= limit]
+        step = next((step for step in reversed(steps) if self._is_whole(step, steps)), None)
+        if step is None and (self.faults or (not steps and self.folder.read_json("status.json").get("saved"))):
+            told = "; ".join(f"step {step}: {fault}" for step, fault in sorted(self.faults.items(), reverse=True))
             raise CheckpointError(
-                f"no checkpoint of {self.folder.path} can be read, although it was saved before",
+                f"no checkpoint of {self.folder.path} can be read, although it was saved before{told and f' ({told})'}",
                 hint="its checkpoints were moved or damaged; a run never starts again at zero by itself",
                 attempt=f"ls {self.folder.checkpoints}",
             )
-        steps = [step for step in steps if limit is None or step <= limit]
-        if steps:
-            path = self.folder.checkpoints / str(steps[-1])
+        if step is not None:
+            path = self.folder.checkpoints / str(step)
             metadata = read_metadata(path)
-            if not readable(metadata.get("schema")) or metadata["schema"] > SCHEMA_VERSION:
-                raise CheckpointError(
-                    f"checkpoint {path} has schema {metadata.get('schema')}, this version reads up to {SCHEMA_VERSION}",
-                    hint="it was written by a later version of gym_jax",
-                    attempt="pip install --upgrade gym-jax",
-                )
             self.state = restore_checkpoint(path, self.state)
-            self.step = steps[-1]
+            self.step = step
             self.position = Position(*metadata["position"])
             self.stopping = read_stopping(metadata)
             self.plateau = read_plateau(metadata)
@@ -175,7 +192,23 @@ class Session:
         lines = self.folder.read_lines("metrics.jsonl")
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])
-        return bool(steps)
+        return step is not None
+
+    def _is_whole(self, step: int, steps: Sequence[int]) -> bool:
+        """Return whether the run can go on from a step: with its best so far. Raises on one of a later version."""
+        path = self.folder.checkpoints / str(step)
+        metadata = read_metadata(path)
+        if not readable(metadata.get("schema")) or metadata["schema"] > SCHEMA_VERSION:
+            raise CheckpointError(
+                f"checkpoint {path} has schema {metadata.get('schema')}, this version reads up to {SCHEMA_VERSION}",
+                hint="it was written by a later version of gym_jax",
+                attempt="pip install --upgrade gym-jax",
+            )
+        best = read_stopping(metadata).best_step
+        if best in (0, None, *steps):
+            return True
+        self.faults[step] = f"the best step before it, {best}, is gone"
+        return False
 
 
 def read_stopping(metadata: Mapping[str, Any]) -> EarlyStop:

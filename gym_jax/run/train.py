@@ -168,7 +168,8 @@ def _train(
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
     run.log("resumed" if resumed else "started", step=session.step, epoch=session.position.epoch)
     with watched(run):
-        tell(Event("start", {"folder": str(run.path), "resumed": resumed, "step": session.step, **describe(plan)}))
+        place = {"folder": str(run.path), "resumed": resumed, "step": session.step, "damaged": session.faults}
+        tell(Event("start", {**place, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:
             if not resumed:
                 params = solve(config.model.kind, plan.model, reading(plan.model, plan.train))

@@ -54,7 +54,9 @@ def _train(
         member.folder.status(status="running", epochs=epoch, steps=step)
         member.folder.log("resumed" if resumed else "started", step=step, epoch=epoch)
     with watched(run):
-        tell(Event("start", {"folder": str(run.path), "resumed": resumed, "step": step, **describe(plan)}))
+        place = {"folder": str(run.path), "resumed": resumed, "step": step}
+        damaged = {step: fault for member in members for step, fault in member.session.faults.items()}
+        tell(Event("start", {**place, "damaged": damaged, **describe(plan)}))
         stopped = fit_group(plan, run, members, tell, stop, deadline)
         if stopped is None:
             for member in training(members):

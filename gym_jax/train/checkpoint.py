@@ -3,11 +3,15 @@
 Orbax's own retention deletes before anything is verified, so which steps stay is decided here, after a save.
 """
 
+import errno
+import json
 import logging
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +21,48 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from gym_jax.errors import CheckpointError, StorageError
+from gym_jax.train.manifest import MANIFEST, find_fault, sync, write_manifest
 
 ITEM = "state"
 MARK = "_CHECKPOINT_METADATA"
 """The file that tells a step from other folders."""
+SEALED = "gym_jax.sealed"
+"""In the metadata of a step that has a manifest, once its save is over."""
+DELETED = "deleted"
+PAUSES = (0.1, 0.4, 1.6)
+"""Seconds before a save is tried again."""
+TRANSIENT = (errno.EIO, errno.EINTR, errno.EAGAIN, errno.ETIMEDOUT, errno.ESTALE)
+ROOM = 1 << 20
+"""Bytes that a step takes beside its arrays."""
 
 
 def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapping[str, Any] | None = None) -> Path:
-    """Write `folder/step` and return its path; it appears whole or not at all. `metadata` must be plain JSON.
+    """Write `folder/step` and return its path; it counts once all of it is on the disk. `metadata` must be plain JSON.
 
-    A step that is already there is left as it is. Raises StorageError when the disk refuses.
+    A step that is already there and whole is left as it is. What passes is tried again. Raises StorageError when the
+    disk refuses, or has no room for twice the state.
     """
     path = Path(folder).absolute() / str(int(step))
-    if (path / MARK).exists():
+    if path.is_dir() and find_damage(path) is None:
         return path
     try:
-        if path.exists():  # what is left of a damaged step is not kept for one
-            shutil.rmtree(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        ocp.save_checkpointables(path, {ITEM: state}, custom_metadata=dict(metadata or {}))
-    except OSError as error:
+        _need_room(path, state)
+        for pause in (*PAUSES, None):
+            try:
+                _write(path, state, metadata or {})
+                break
+            except Exception as error:
+                _discard(path)
+                if pause is None or not _passes(error):
+                    raise
+                logging.getLogger(__name__).warning("checkpoint %s: %s; tried again", path, _root(error))
+                time.sleep(pause)
+    except Exception as error:
+        if isinstance(error, StorageError) or not _of_storage(error):
+            raise
         raise StorageError(
-            f"checkpoint {path} can not be written: {error}",
+            f"checkpoint {path} can not be written: {_root(error)}",
             hint="free space or choose another folder; earlier checkpoints are untouched",
             attempt=f"df -h {path.parent}",
         ) from error
@@ -53,6 +77,8 @@ def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
     path = Path(path).absolute()
     if not path.is_dir():
         raise CheckpointError(f"no checkpoint at {path}", hint="name a step folder, such as RUN/checkpoints/1200")
+    if fault := find_damage(path):
+        raise damaged(path, fault)
     abstract = jax.tree.map(_abstract, like)
     try:
         with _quiet():
@@ -64,20 +90,37 @@ def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
     except CheckpointError:
         raise
     except Exception as error:
-        raise CheckpointError(
-            f"checkpoint {path} can not be read: {_root(error)}",
-            hint="it is damaged or not of this model; an earlier step may be whole",
-            attempt=f"ls {path.parent}",
-        ) from error
+        raise damaged(path, _root(error)) from error
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Return the JSON that was saved beside the arrays. Raises CheckpointError when it can not be read."""
+    path = Path(path).absolute()
     try:
         with _quiet():
-            return dict(ocp.metadata(Path(path).absolute(), checkpointable_name=ITEM).custom_metadata or {})
+            found = dict(ocp.metadata(path, checkpointable_name=ITEM).custom_metadata or {})
     except Exception as error:
-        raise CheckpointError(f"checkpoint {path} can not be read: {_root(error)}", hint="it is damaged") from error
+        raise damaged(path, _root(error)) from error
+    return {name: value for name, value in found.items() if name != SEALED}
+
+
+def find_damage(path: str | Path) -> str | None:
+    """Return in words what is wrong with a step; None: every byte is what was saved.
+
+    A step of an earlier version, or of plain Orbax, has no manifest to compare it with, and passes.
+    """
+    path = Path(path)
+    return None if not (path / MANIFEST).exists() and not _unfinished(path) else find_fault(path)
+
+
+def damaged(path: Path, fault: str) -> CheckpointError:
+    """Return the error that names a damaged step."""
+    return CheckpointError(
+        f"checkpoint {path} can not be read: {fault}",
+        hint="it is damaged or not of this model; an earlier step may be whole",
+        attempt=f"ls {path.parent}",
+        code="checkpoint.damaged",
+    )
 
 
 def saved_steps(folder: str | Path) -> list[int]:
@@ -85,8 +128,14 @@ def saved_steps(folder: str | Path) -> list[int]:
     folder = Path(folder)
     if not folder.is_dir():
         return []
-    names = (entry.name for entry in folder.iterdir() if entry.is_dir() and (entry / MARK).exists())
-    return sorted(int(name) for name in names if re.fullmatch(r"0|[1-9][0-9]{0,17}", name))
+    found = (entry for entry in folder.iterdir() if re.fullmatch(r"0|[1-9][0-9]{0,17}", entry.name))
+    return sorted(
+        int(entry.name)
+        for entry in found
+        if not entry.is_symlink()
+        and (entry / MARK).is_file()
+        and ((entry / MANIFEST).exists() or not _unfinished(entry))
+    )
 
 
 def retain(folder: str | Path, keep: Iterable[int]) -> None:
@@ -94,7 +143,91 @@ def retain(folder: str | Path, keep: Iterable[int]) -> None:
     kept = set(keep)
     for step in saved_steps(folder):
         if step not in kept:
-            shutil.rmtree(Path(folder) / str(step), ignore_errors=True)
+            _discard(Path(folder) / str(step))
+
+
+def quarantine(path: Path) -> Path:
+    """Rename a damaged step, so that it is kept and no longer taken for one; return its new path."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.bad-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    sync(path.parent)
+    return aside
+
+
+def tidy(folder: str | Path) -> None:
+    """Delete what saves and deletions that were cut short have left. Only who holds the run's lock may."""
+    folder = Path(folder)
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        step, _, rest = entry.name.partition(".")
+        if step.isdecimal() and (rest.startswith("orbax-checkpoint-tmp") or rest == DELETED):
+            shutil.rmtree(entry, ignore_errors=True)
+        elif step.isdecimal() and not rest and not entry.is_symlink() and _unfinished(entry):
+            _discard(entry)
+
+
+def _write(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> None:
+    """Write a step with Orbax, sync it, and then say what it is."""
+    _discard(path)
+    with _quiet():
+        ocp.save_checkpointables(path, {ITEM: state}, custom_metadata={**metadata, SEALED: True})
+    versions = {name: version(name) for name in ("jax", "orbax-checkpoint")}
+    write_manifest(path, {"step": int(path.name), **versions})
+
+
+def _discard(path: Path) -> None:
+    """Delete a step: renamed first, so that half a step is never taken for one."""
+    if path.is_symlink() or not path.exists():
+        return
+    aside = path.with_name(f"{path.name}.{DELETED}")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unfinished(path: Path) -> bool:
+    """Return whether a step should have a manifest and has none: its save was cut short."""
+    try:
+        return (
+            bool(json.loads((path / MARK).read_text())["custom_metadata"].get(SEALED))
+            and not (path / MANIFEST).exists()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _need_room(path: Path, state: PyTree) -> None:
+    """Raise StorageError when a disk has no room for twice a state."""
+    leaves = (leaf for leaf in jax.tree.leaves(state) if hasattr(leaf, "nbytes"))
+    needed, free = 2 * sum(leaf.nbytes for leaf in leaves) + ROOM, shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise StorageError(
+            f"checkpoint {path} needs {needed:,} bytes, {free:,} are free",
+            hint="free space or choose another folder; earlier checkpoints are untouched",
+            attempt=f"df -h {path.parent}",
+        )
+
+
+def _passes(error: BaseException) -> bool:
+    """Return whether an error may be gone a moment later."""
+    return getattr(_cause(error), "errno", None) in TRANSIENT
+
+
+def _of_storage(error: BaseException) -> bool:
+    """Return whether an error is the disk's and not ours: TensorStore raises its own as ValueError."""
+    return isinstance(_cause(error), OSError) or any(
+        word in str(error)
+        for word in (
+            "RESOURCE_EXHAUSTED",
+            "No space left",
+            "UNKNOWN: ",
+            "INTERNAL: ",
+            "Error opening",
+            "Error writing",
+            "Failed to",
+        )
+    )
 
 
 @contextmanager
@@ -150,8 +283,13 @@ def _name(where: tuple[Any, ...]) -> str:
     return "/".join(str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in where)
 
 
-def _root(error: BaseException) -> str:
+def _cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
+    return error
+
+
+def _root(error: BaseException) -> str:
+    error = _cause(error)
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -11,6 +11,7 @@ import time
 import chex
 import jax
 import pytest
+from ends import StopAt, final, same
 from small import small_config
 
 from gym_jax.data import shuffled
@@ -18,48 +19,19 @@ from gym_jax.errors import CheckpointError, Interrupted, RunInUse
 from gym_jax.run.assemble import build_loss, build_optimiser
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.plan import fresh_state, plan_run
+from gym_jax.run.plan import plan_run
 from gym_jax.run.train import find_resumable, resume_run, train_run
-from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
+from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
 from gym_jax.train.parallel import make_epoch
 from gym_jax.train.step import init_state, make_train_step
 
 KINDS = ("mlp", "lstm", "transformer")
 
 
-class StopAt:
-    """A stop that answers SIGTERM's code once training has passed a number of chunks."""
-
-    def __init__(self, chunks):
-        self.left = chunks
-
-    def __call__(self):
-        self.left -= 1
-        return 143 if self.left == 0 else None
-
-
 @functools.cache
 def uninterrupted(kind, root):
     result = train_run(small_config(root, kind), folder=f"{root}/{kind}")
     return final(RunFolder(result.folder))
-
-
-def final(run, config=None):
-    """Return everything that must not depend on interruptions."""
-    plan = plan_run(config or small_config("unused", run.read_config()["model"]["kind"]))
-    last = run.checkpoints / str(max(saved_steps(run.checkpoints)))
-    metadata = read_metadata(last)
-    return (
-        jax.device_get(restore_checkpoint(last, fresh_state(plan))._replace(key=None)),
-        {key: metadata[key] for key in ("position", "stopping", "plateau", "sums", "scaler", "columns", "series")},
-        (run.path / "metrics.jsonl").read_bytes(),
-        run.read_json("scores.json"),
-    )
-
-
-def same(left, right):
-    chex.assert_trees_all_equal(left[0], right[0])
-    assert left[1:] == right[1:]
 
 
 @pytest.fixture(scope="module")
