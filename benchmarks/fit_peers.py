@@ -91,7 +91,9 @@ def fit_gymjax(frame: Any, scenario: Scenario, epochs: int) -> int:
     else:
         epoch = make_epoch(step, layout)
     state, examples = layout.replicate(state), layout.replicate(windows)
-    for progress in train(epoch, state, examples, order, epochs=epochs, chunk=chunk):
+    for progress in train(
+        epoch, state, examples, order, epochs=epochs, chunk=chunk, hold=lambda position: position.batch == 0
+    ):
         state = progress.state
     jax.block_until_ready(state)
     return epochs * steps
