@@ -171,9 +171,10 @@ class Session:
         `limit` is its last step. Raises CheckpointError when the run was saved before but none of it can be read.
         """
         self.mend()
-        steps = [step for step in saved_steps(self.folder.checkpoints) if limit is None or step <= limit]
+        found = saved_steps(self.folder.checkpoints)
+        steps = [step for step in found if limit is None or step <= limit]
         step = next((step for step in reversed(steps) if self._is_whole(step, steps)), None)
-        if step is None and (self.faults or (not steps and self.folder.read_json("status.json").get("saved"))):
+        if step is None and (self.faults or (not found and self.folder.read_json("status.json").get("saved"))):
             told = "; ".join(f"step {step}: {fault}" for step, fault in sorted(self.faults.items(), reverse=True))
             raise CheckpointError(
                 f"no checkpoint of {self.folder.path} can be read, although it was saved before{told and f' ({told})'}",
