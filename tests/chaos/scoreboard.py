@@ -29,6 +29,8 @@ class Outcome(NamedTuple):
     number: int
     right: bool
     words: str
+    silent: bool = False
+    """Whether wrong bits were taken for right ones without a word."""
 
 
 class Row(NamedTuple):
@@ -166,6 +168,12 @@ def refused(kind: str) -> Callable[[Bench, int], Outcome]:
     return attempt
 
 
+def taken(number: int, harm: str, found: dict[str, Any]) -> Outcome:
+    """Return what came of taking up a harmed folder."""
+    right = bool(found.get("right"))
+    return Outcome(number, right, f"{harm}: {_words(found)}", silent=found["status"] == 0 and not right)
+
+
 def flipped(bench: Bench, number: int) -> Outcome:
     """Change one bit of the newest step: it must not be taken up, and an older step must be, by itself."""
     folder, chance = bench.saved(), random.Random(number)
@@ -177,7 +185,7 @@ def flipped(bench: Bench, number: int) -> Outcome:
     content[place // 8] ^= 1 << place % 8
     path.write_bytes(content)
     found = bench.act("take up", folder)
-    return Outcome(number, bool(found.get("right")), f"{path.relative_to(folder)} bit {place}: {_words(found)}")
+    return taken(number, f"{path.relative_to(folder)} bit {place}", found)
 
 
 def mangled(bench: Bench, number: int) -> Outcome:
@@ -194,7 +202,7 @@ def mangled(bench: Bench, number: int) -> Outcome:
     else:
         path.write_bytes({"cut": content[: len(content) // 2], "zero": bytes(len(content))}.get(how, b""))
     found = bench.act("take up", folder)
-    return Outcome(number, bool(found.get("right")), f"{path.relative_to(folder)} {how}: {_words(found)}")
+    return taken(number, f"{path.relative_to(folder)} {how}", found)
 
 
 def unsynced(bench: Bench, number: int) -> Outcome:
@@ -216,7 +224,7 @@ def unsynced(bench: Bench, number: int) -> Outcome:
 ROWS = {
     "2": Row("killed at a file call of a save, then gone on to the bit", every_call, killed("kill")),
     "3a": Row("killed in the middle of a write, then gone on to the bit", every_write, killed("torn")),
-    "3b": Row("steps of which every file is synced before they count", lambda bench: [1, 2, 3], unsynced),
+    "3b": Row("steps of which every file is synced before they count", lambda bench: [5], unsynced),
     "4": Row(
         "one bit changed in the newest step, an older one taken up by itself", lambda bench: list(range(1000)), flipped
     ),
@@ -236,7 +244,7 @@ def _words(found: dict[str, Any]) -> str:
     told = "hung" if found["hung"] else f"status {found['status']}"
     if found.get("from") is not None:
         told += f", step {found['from']}{'' if found.get('right') else ' WRONG'}"
-    return told + (f", {found['error']}" if "error" in found else "")
+    return told + (f", {found['error'][:160]}" if "error" in found else "")
 
 
 def chosen(faults: list[int], given: argparse.Namespace) -> Iterator[int]:
@@ -263,7 +271,9 @@ def main(given: argparse.Namespace) -> int:
                     if not outcome.right:
                         wrong.append(outcome)
                 low, high = wilson(count - len(wrong), count)
-                print(f"{name:>3} {row.title}: {count - len(wrong)}/{count} [{low:.1%}, {high:.1%}]", flush=True)
+                silent = sum(outcome.silent for outcome in wrong)
+                told = f", {silent} silently wrong" if silent else ""
+                print(f"{name:>3} {row.title}: {count - len(wrong)}/{count} [{low:.1%}, {high:.1%}]{told}", flush=True)
                 for outcome in wrong[: given.show]:
                     print(
                         f"      --subject {given.subject} --only {name}:{outcome.number}: {outcome.words}", flush=True

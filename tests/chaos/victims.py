@@ -23,7 +23,7 @@ STEPS, KEPT = 5, 2
 def state_of(step: int) -> dict[str, Any]:
     """Return the state that a step has: every number follows from the step."""
     random = np.random.default_rng(step)
-    layers = {f"layer_{i}": jnp.asarray(random.normal(size=(16, 16)), jnp.float32) for i in range(4)}
+    layers = {f"layer_{i}": jnp.asarray(random.normal(size=(64, 64)), jnp.float32) for i in range(3)}
     return {"params": layers, "moments": jax.tree.map(jnp.square, layers), "step": jnp.int32(step)}
 
 
