@@ -27,6 +27,7 @@ from gym_jax.cli.evaluate import evaluate
 from gym_jax.cli.explain import explain
 from gym_jax.cli.export import export
 from gym_jax.cli.generate import generate
+from gym_jax.cli.leave import leave
 from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
 from gym_jax.cli.models import list_models, show_model
 from gym_jax.cli.options import AsJson
@@ -46,7 +47,7 @@ class App(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and leave the process with its exit code."""
-        sys.exit(main(sys.argv[1:]))
+        leave(main(sys.argv[1:]))
 
 
 app = App(

@@ -1,0 +1,20 @@
+"""The end of the process: a failed one waits for nobody."""
+
+import subprocess
+import sys
+
+import pytest
+
+WAITS = """
+import sys, threading
+from gym_jax.cli.leave import leave
+print("told", flush=False)
+threading.Thread(target=threading.Event().wait, args=(%s,)).start()
+leave(%d)
+"""
+
+
+@pytest.mark.parametrize(("code", "wait"), [(6, 60), (0, 0.2)])
+def test_a_failed_process_leaves_although_a_thread_waits(code, wait):
+    done = subprocess.run([sys.executable, "-c", WAITS % (wait, code)], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (code, "told\n")
