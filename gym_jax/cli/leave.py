@@ -1,4 +1,4 @@
-"""The end of the process: a failed one leaves at once, whoever still waits for something."""
+"""The end of the process: it does not wait for threads that wait for nothing."""
 
 import logging
 import os
@@ -7,15 +7,19 @@ import threading
 from contextlib import suppress
 from typing import NoReturn
 
+WAITING = "_SignalingThread"
+"""The class of Orbax' threads that make folders and wait for one another."""
+
 
 def leave(code: int) -> NoReturn:
     """End the process with an exit code.
 
-    After a failure nobody waits for threads of libraries: Orbax' wait five minutes for a folder that could not be made,
-    and the interpreter waits for them.
+    Orbax' threads wait five minutes for a folder that could not be made, although the save has failed or was made at a
+    second try, and the interpreter waits for them. Nobody waits for other threads after a failure either.
     """
     main = threading.main_thread()
-    if code and any(thread is not main and not thread.daemon for thread in threading.enumerate()):
+    others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
+    if others and (code or any(type(thread).__name__ == WAITING for thread in others)):
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # closed by whoever read it

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,11 +139,12 @@ def saved_steps(folder: str | Path) -> list[int]:
 
 
 def retain(folder: str | Path, keep: Iterable[int]) -> None:
-    """Delete the checkpoints of `folder` whose step is not in `keep`."""
+    """Delete the checkpoints of `folder` whose step is not in `keep`; what can not be deleted now is left for later."""
     kept = set(keep)
     for step in saved_steps(folder):
         if step not in kept:
-            _discard(Path(folder) / str(step))
+            with suppress(OSError):
+                _discard(Path(folder) / str(step))
 
 
 def quarantine(path: Path) -> Path:
