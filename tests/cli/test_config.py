@@ -144,6 +144,7 @@ def test_diff_shows_what_differs_and_nothing_else(here, tell):
         "model.dropout        0.1         0.0\n"
         "model.layers         -           1\n"
         "model.bidirectional  -           false\n"
+        "model.patch          -           1\n"
         "train.epochs         3           20\n"
     )
     found = tell("diff", "mine.yaml", "--json")

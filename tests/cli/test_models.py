@@ -124,7 +124,7 @@ def test_the_list_has_size_and_cost_of_every_kind(capsys):
     [
         (("lsmt",), "no model kind `lsmt`", "did you mean `lstm`?"),
         (("mlp", "model.hiden=3"), "unknown key `model.hiden`", "did you mean `model.hidden`?"),
-        (("mlp", "model.patch=3"), "unknown key `model.patch`", "it belongs to model=transformer, this is mlp"),
+        (("mlp", "model.patch=3"), "unknown key `model.patch`", "it belongs to model=lstm or transformer, this is mlp"),
         (("mlp", "--context=0"), "`task.context=0`", ""),
         (("mlp", "model=lstm"), "model.kind=lstm is another kind than `mlp`", "name the kind once"),
         (("mlp", "model.outputs=3"), "unknown key `model.outputs`", ""),
