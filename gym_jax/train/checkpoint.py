@@ -43,7 +43,7 @@ def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapp
     disk refuses, or has no room for twice the state.
     """
     path = Path(folder).absolute() / str(int(step))
-    if path.is_dir() and find_damage(path) is None:
+    if (path / MARK).is_file() and find_damage(path) is None:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

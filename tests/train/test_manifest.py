@@ -134,6 +134,11 @@ def test_a_damaged_step_is_written_anew(step):
     chex.assert_trees_all_equal(restore_checkpoint(step, STATE), STATE)
 
 
+def test_a_folder_in_the_way_is_not_taken_for_the_step(tmp_path):
+    (tmp_path / "7" / "state").mkdir(parents=True)
+    chex.assert_trees_all_equal(restore_checkpoint(save_checkpoint(tmp_path, 7, STATE), STATE), STATE)
+
+
 def test_a_link_is_no_step_and_nothing_behind_it_is_deleted(step, tmp_path):
     shutil.move(step, tmp_path / "precious")
     step.symlink_to(tmp_path / "precious")
