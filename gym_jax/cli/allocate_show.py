@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_jax.cli.show import print_table
+from gym_jax.files import whole_file
 
 LEVEL = ("policy", "violation", "p90", "unmet", "waste", "alloc/use", "slack", "changes/day")
 
@@ -181,18 +182,9 @@ def print_recommendations(found: Sequence[Any], kept: Any, format: str, facts: M
 
 def write_recommendations(found: Sequence[Any], kept: Any, out: str, format: str, facts: Mapping[str, Any]) -> Path:
     """Write recommendations into a file, whole or not at all; a table becomes CSV. Raises StorageError."""
-    from gym_jax.errors import StorageError
-
-    path = Path(out).expanduser().absolute()
     text = _text(found, kept, "csv" if format == "table" else format, facts)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with whole_file(out) as (path, temporary):
         temporary.write_text(text)
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} can not be written: {error.strerror or error}", hint="is there room?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gym_jax.errors import ConfigError, DataError, GymJaxError, StorageError
+from gym_jax.errors import ConfigError, DataError, GymJaxError
+from gym_jax.files import whole_file
 
 ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 LABEL_COLUMNS = ("accuracy", "macro_f1", "auroc", "log_loss", "brier", "ece")
@@ -21,19 +22,9 @@ def print_json(command: str, document: Mapping[str, Any]) -> None:
 
 def write_document(command: str, document: Mapping[str, Any], path: str | Path) -> str:
     """Write the JSON document of a command to a file, whole or not at all; return its path. Raises StorageError."""
-    path = Path(path).expanduser().absolute()
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(
-            json.dumps({"schema": 1, "command": command, **document}, indent=1, allow_nan=False) + "\n"
-        )
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path} can not be written: {error.strerror or error}", hint="does its folder exist, with room?"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps({"schema": 1, "command": command, **document}, indent=1, allow_nan=False) + "\n"
+    with whole_file(path) as (path, temporary):
+        temporary.write_text(text)
     return str(path)
 
 

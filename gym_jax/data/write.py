@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from gym_jax.data.panel import Panel
-from gym_jax.errors import ConfigError, StorageError
+from gym_jax.errors import ConfigError
+from gym_jax.files import whole_file
 
 PORTION = 100_000
 """Rows written at once."""
@@ -75,7 +76,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write a frame in the format of the name's ending; whole or not at all. Raises ConfigError, StorageError."""
-    path = Path(path).expanduser().absolute()
+    path = Path(path)
     suffix = next((ending for ending in sorted(WRITERS, key=len)[::-1] if path.name.lower().endswith(ending)), None)
     if suffix is None:
         raise ConfigError(
@@ -83,14 +84,6 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
             hint=f"choose from {', '.join(WRITERS)}",
             attempt=f"gymjax ... --out {shlex.quote(str(path.with_suffix('.parquet').name))}",
         )
-    temporary = path.with_name(f".{path.name}.tmp{suffix}")
-    try:
+    with whole_file(path, suffix) as (path, temporary):
         WRITERS[suffix](frame, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path} can not be written: {error.strerror or error}", hint="does its folder exist, with room?"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -30,7 +30,7 @@ from gym_jax.config.migrate import SCHEMA_VERSION, readable
 from gym_jax.config.plain import meant
 from gym_jax.config.text import unreadable
 from gym_jax.errors import CheckpointError, RunInUse, StorageError
-from gym_jax.train.manifest import sync, write_synced
+from gym_jax.files import sync, write_synced
 
 PINS = "pins.jsonl"
 """The steps that other runs began from: they stay as long as the run does."""

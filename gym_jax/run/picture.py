@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from gym_jax.errors import ConfigError, StorageError
+from gym_jax.errors import ConfigError
+from gym_jax.files import whole_file
 
 ENDINGS = (".png", ".svg", ".pdf")
 COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#000000")
@@ -12,15 +13,8 @@ COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#F
 
 def save_figure(figure: Any, path: str | Path) -> Path:
     """Write a figure in the format of the path's ending, whole or not at all. Raises StorageError."""
-    path = Path(path).expanduser().absolute()
-    temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
-    try:
+    with whole_file(path) as (path, temporary):
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} can not be written: {error.strerror or error}", hint="is there room?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -21,7 +21,8 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from gym_jax.errors import CheckpointError, StorageError
-from gym_jax.train.manifest import MANIFEST, find_fault, sync, write_manifest
+from gym_jax.files import sync
+from gym_jax.train.manifest import MANIFEST, find_fault, write_manifest
 
 ITEM = "state"
 MARK = "_CHECKPOINT_METADATA"

@@ -6,10 +6,11 @@ counts once its manifest is there; whoever reads it compares every byte with it 
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from gym_jax.files import sync, write_synced
 
 MANIFEST = "gym_jax.json"
 
@@ -50,30 +51,6 @@ def find_fault(folder: Path) -> str | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         return f"its manifest {MANIFEST} can not be read: {type(error).__name__}"
     return None
-
-
-def write_synced(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, and so that it outlasts a loss of power. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Put a file, or the names in a folder, on the disk. Raises OSError."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _files(folder: Path) -> list[Path]:
