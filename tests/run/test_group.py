@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import chex
 import numpy as np
 import pytest
+from ends import StopAt
 from small import small_config
 
 from gym_jax.errors import CheckpointError, ConfigError, Diverged, Interrupted
@@ -39,17 +40,6 @@ CHUNKS = 2
 
 def settings(root, *overrides, seeds=3):
     return small_config(root, "mlp", *STEADY, *LOWERED, f"train.seeds={seeds}", "train.chunk=7", *overrides)
-
-
-class StopAt:
-    """A stop that answers SIGTERM's code once training has passed a number of chunks."""
-
-    def __init__(self, chunks):
-        self.left = chunks
-
-    def __call__(self):
-        self.left -= 1
-        return 143 if self.left == 0 else None
 
 
 @pytest.fixture(scope="module")
