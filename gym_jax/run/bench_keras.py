@@ -79,6 +79,8 @@ def _mlp(x: Any, hidden: list[int], dropout: float) -> Any:
 
 
 def _in_patches(x: Any, patch: int) -> Any:
+    if patch == 1:
+        return x
     x = layers.ZeroPadding1D((-x.shape[1] % patch, 0))(x)
     return layers.Reshape((x.shape[1] // patch, patch * x.shape[2]))(x)
 

@@ -50,6 +50,8 @@ class _MLP(nn.Module):
 
 
 def _in_patches(x: Any, patch: int) -> Any:
+    if patch == 1:
+        return x
     x = functional.pad(x, (0, 0, -x.shape[1] % patch, 0))
     return x.reshape(x.shape[0], x.shape[1] // patch, -1)
 
