@@ -132,12 +132,12 @@ def read_state(run: RunFolder, step: int | None, config: Config, model: Any, inp
     begin = functools.partial(init_state, model, build_optimiser(config, 1)[0], ema=config.train.ema)
     like = jax.eval_shape(begin, jax.random.key(0), inputs)
     for left in reversed(range(TRIES)):
-        chosen = step
+        there = saved_steps(run.checkpoints)
         try:
             chosen = best_step(run) if step is None else step
             return restore_checkpoint(run.checkpoints / str(chosen), like), chosen
         except CheckpointError:
-            if step is not None or not left or chosen in saved_steps(run.checkpoints):
+            if step is not None or not left or saved_steps(run.checkpoints) == there:
                 raise
     raise AssertionError  # the last try returns or raises
 

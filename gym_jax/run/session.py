@@ -13,14 +13,12 @@ from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.optim import Plateau, with_scale
 from gym_jax.run.folder import RunFolder
 from gym_jax.train.checkpoint import (
-    find_damage,
-    quarantine,
+    mend,
     read_metadata,
     restore_checkpoint,
     retain,
     save_checkpoint,
     saved_steps,
-    tidy,
 )
 from gym_jax.train.loop import Position, Progress
 from gym_jax.train.stopping import EarlyStop
@@ -158,12 +156,9 @@ class Session:
 
     def mend(self) -> None:
         """Delete what a save that was cut short has left, and set damaged steps aside. The lock must be held."""
-        tidy(self.folder.checkpoints)
-        for step in saved_steps(self.folder.checkpoints):
-            path = self.folder.checkpoints / str(step)
-            if fault := find_damage(path):
-                self.folder.log("damaged", step=step, fault=fault, moved=quarantine(path).name)
-                self.faults[step] = fault
+        for step, (fault, aside) in mend(self.folder.checkpoints).items():
+            self.folder.log("damaged", step=step, fault=fault, moved=aside.name)
+            self.faults[step] = fault
 
     def restore(self, limit: int | None = None) -> bool:
         """Take up the newest whole checkpoint, if there is one, and cut metrics.jsonl back to it.
@@ -206,7 +201,7 @@ class Session:
                 attempt="pip install --upgrade gym-jax",
             )
         best = read_stopping(metadata).best_step
-        if best in (0, None, *steps):
+        if best in (0, *steps):
             return True
         self.faults[step] = f"the best step before it, {best}, is gone"
         return False

@@ -29,10 +29,12 @@ MARK = "_CHECKPOINT_METADATA"
 """The file that tells a step from other folders."""
 SEALED = "gym_jax.sealed"
 """In the metadata of a step that has a manifest, once its save is over."""
-DELETED = "deleted"
+DELETED, UNFINISHED = "deleted", "orbax-checkpoint-tmp"
+"""What the name of a step ends with while it is deleted, and while Orbax writes it."""
 PAUSES = (0.1, 0.4, 1.6)
 """Seconds before a save is tried again."""
 TRANSIENT = (errno.EIO, errno.EINTR, errno.EAGAIN, errno.ETIMEDOUT, errno.ESTALE)
+"""What may be gone a moment later."""
 ROOM = 1 << 20
 """Bytes that a step takes beside its arrays."""
 
@@ -55,7 +57,9 @@ def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapp
                 break
             except Exception as error:
                 _discard(path)
-                if pause is None or not _passes(error):
+                for left in path.parent.glob(f"{path.name}.{UNFINISHED}*"):
+                    shutil.rmtree(left, ignore_errors=True)
+                if pause is None or getattr(_cause(error), "errno", None) not in TRANSIENT:
                     raise
                 logging.getLogger(__name__).warning("checkpoint %s: %s; tried again", path, _root(error))
                 time.sleep(pause)
@@ -97,6 +101,8 @@ def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """Return the JSON that was saved beside the arrays. Raises CheckpointError when it can not be read."""
     path = Path(path).absolute()
+    if fault := find_damage(path):
+        raise damaged(path, fault)
     try:
         with _quiet():
             found = dict(ocp.metadata(path, checkpointable_name=ITEM).custom_metadata or {})
@@ -148,6 +154,20 @@ def retain(folder: str | Path, keep: Iterable[int]) -> None:
                 _discard(Path(folder) / str(step))
 
 
+def mend(folder: str | Path) -> dict[int, tuple[str, Path]]:
+    """Tidy a folder and set its damaged steps aside; return what is wrong with each, and where it is now.
+
+    Only who holds the run's lock may.
+    """
+    tidy(folder)
+    found = {}
+    for step in saved_steps(folder):
+        path = Path(folder) / str(step)
+        if fault := find_damage(path):
+            found[step] = fault, quarantine(path)
+    return found
+
+
 def quarantine(path: Path) -> Path:
     """Rename a damaged step, so that it is kept and no longer taken for one; return its new path."""
     number = 1
@@ -163,7 +183,7 @@ def tidy(folder: str | Path) -> None:
     folder = Path(folder)
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         step, _, rest = entry.name.partition(".")
-        if step.isdecimal() and (rest.startswith("orbax-checkpoint-tmp") or rest == DELETED):
+        if step.isdecimal() and (rest.startswith(UNFINISHED) or rest == DELETED):
             shutil.rmtree(entry, ignore_errors=True)
         elif step.isdecimal() and not rest and not entry.is_symlink() and _unfinished(entry):
             _discard(entry)
@@ -191,10 +211,8 @@ def _discard(path: Path) -> None:
 def _unfinished(path: Path) -> bool:
     """Return whether a step should have a manifest and has none: its save was cut short."""
     try:
-        return (
-            bool(json.loads((path / MARK).read_text())["custom_metadata"].get(SEALED))
-            and not (path / MANIFEST).exists()
-        )
+        promised = json.loads((path / MARK).read_text())["custom_metadata"].get(SEALED)
+        return bool(promised) and not (path / MANIFEST).exists()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -211,25 +229,10 @@ def _need_room(path: Path, state: PyTree) -> None:
         )
 
 
-def _passes(error: BaseException) -> bool:
-    """Return whether an error may be gone a moment later."""
-    return getattr(_cause(error), "errno", None) in TRANSIENT
-
-
 def _of_storage(error: BaseException) -> bool:
-    """Return whether an error is the disk's and not ours: TensorStore raises its own as ValueError."""
-    return isinstance(_cause(error), OSError) or any(
-        word in str(error)
-        for word in (
-            "RESOURCE_EXHAUSTED",
-            "No space left",
-            "UNKNOWN: ",
-            "INTERNAL: ",
-            "Error opening",
-            "Error writing",
-            "Failed to",
-        )
-    )
+    """Return whether an error is the disk's and not ours: TensorStore's are ValueErrors that begin with a status."""
+    cause = _cause(error)
+    return isinstance(cause, OSError) or re.match(r"[A-Z_]+: ", str(cause)) is not None
 
 
 @contextmanager

@@ -41,14 +41,9 @@ class Ours:
 
     def restore(self) -> tuple[int, Any] | None:
         """Return the newest whole step and its state, None when nothing was saved yet."""
-        from gym_jax.train.checkpoint import find_damage, quarantine, restore_checkpoint, saved_steps, tidy
+        from gym_jax.train.checkpoint import mend, restore_checkpoint, saved_steps
 
-        tidy(self.folder)
-        faults = 0
-        for step in saved_steps(self.folder):
-            if find_damage(self.folder / str(step)):
-                quarantine(self.folder / str(step))
-                faults += 1
+        faults = mend(self.folder)
         steps = saved_steps(self.folder)
         if not steps and faults:
             raise SystemExit(4)

@@ -1,5 +1,6 @@
 """Damaged checkpoints: a run goes on from an older whole step to the same bits, and never at zero by itself."""
 
+import json
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from small import small_config
 from gym_jax.errors import CheckpointError, Interrupted
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.load import load_weights
 from gym_jax.run.train import resume_run, train_run
 from gym_jax.train.checkpoint import saved_steps
 
@@ -102,6 +104,17 @@ def test_no_forecast_is_made_with_damaged_weights(stopped, run):
     flip(run, run.read_json("status.json")["best"]["step"])
     with pytest.raises(CheckpointError, match="has other bytes than were saved"):
         evaluate_run(run)
+
+
+def test_which_step_was_best_is_not_read_from_a_damaged_one(run):
+    """The newest one says whose weights to take; another number in it would name another whole step."""
+    older, newest = saved_steps(run.checkpoints)[-2:]
+    path = run.checkpoints / str(newest) / "_CHECKPOINT_METADATA"
+    document = json.loads(path.read_text())
+    document["custom_metadata"]["stopping"][2] = older
+    path.write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match="has other bytes than were saved"):
+        load_weights(run)
 
 
 def test_a_reader_meets_whole_steps_while_they_are_written_and_dropped(stopped, run, monkeypatch):

@@ -194,6 +194,17 @@ def test_what_stays_is_a_storage_error_and_leaves_nothing(tmp_path, monkeypatch,
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
+def test_what_orbax_had_begun_does_not_keep_a_full_disk_full(tmp_path, monkeypatch):
+    def refuse(path, *args, **options):
+        (path.parent / f"{path.name}.orbax-checkpoint-tmp").mkdir()
+        raise ValueError("RESOURCE_EXHAUSTED: No space left on device")
+
+    monkeypatch.setattr(checkpoint.ocp, "save_checkpointables", refuse)
+    with pytest.raises(StorageError, match="No space left"):
+        save_checkpoint(tmp_path, 2, STATE)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
     usage = shutil._ntuple_diskusage(100, 90, 10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
