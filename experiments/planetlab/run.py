@@ -28,7 +28,6 @@ COMMON = [
     "data.stride=16",
     "task.context=48",
     "task.horizon=12",
-    "train.batch_size=256",
     "train.epochs=10",
     "evaluate.baselines=[last,linear]",
 ]
