@@ -97,6 +97,13 @@ def placement_lines(facts: dict[str, Any]) -> list[str]:
     return [*dropped, f"{what}: {named(facts)}{raced}, settled in {facts['seconds']:.1f}s"]
 
 
+def left_out_line(facts: dict[str, Any]) -> str:
+    """Return the line about steps that were not to be trusted."""
+    whose = f" of seed {facts['seed']}" if "seed" in facts else ""
+    done = "rolled back" if facts["policy"] == "rollback" else "skipped"
+    return f"warning: {facts['reason']}; {facts['left_out']:,} steps{whose} were {done}"
+
+
 def epoch_line(facts: dict[str, Any], eta: float | None) -> str:
     """Return one line for a finished epoch."""
     value = f"  val {facts['val_loss']:<8.5g}{' *' if facts['best'] else '  '}" if "val_loss" in facts else ""
@@ -150,6 +157,8 @@ def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
             out, timed = opening(facts), f"read, judged and planned in {passed:.1f}s"
         elif event.kind == "placement":
             out = placement_lines(facts)
+        elif event.kind == "left_out":
+            out = [left_out_line(facts)]
         elif event.kind == "member":
             out = [leaving_line(facts)]
         elif event.kind == "epoch":

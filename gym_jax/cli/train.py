@@ -55,6 +55,9 @@ def train(
     ] = None,
     placement: Annotated[str | None, typer.Option(help="one, cores, shard or pmap.", rich_help_panel=PANEL)] = None,
     devices: Annotated[int | None, typer.Option(help="Devices to use; default all.", rich_help_panel=PANEL)] = None,
+    on_nan: Annotated[
+        str | None, typer.Option(help="A step that is not finite: stop, skip or rollback.", rich_help_panel=PANEL)
+    ] = None,
     run_dir: Annotated[str | None, typer.Option(help="Folder of this run; default a new one under --root.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of this run under --root.")] = None,
     root: Root = None,
@@ -120,6 +123,7 @@ def train(
         "train.seeds": seeds,
         "train.placement": placement,
         "train.devices": devices,
+        "train.on_nan": on_nan,
         "train.init_from": None if init_from is None else _path_of(init_from, place),
         "track.profile": PROFILED if profile else None,
         "run.root": root if getattr(ctx.get_parameter_source("root"), "name", "") == "COMMANDLINE" else None,

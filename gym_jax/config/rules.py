@@ -4,7 +4,7 @@ from typing import Any
 
 from gym_jax.config.derive import settings
 from gym_jax.config.plain import inline
-from gym_jax.config.schema import Config
+from gym_jax.config.schema import Config, Train
 from gym_jax.config.tasks import FITS
 from gym_jax.errors import ConfigError
 from gym_jax.losses import HEAD_LOSSES
@@ -42,6 +42,14 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "a batch is computed in that many portions",
             f"train.accumulate={train.batch_size}",
         )
+    if train.loss_jump is not None and train.on_nan == "skip":
+        refuse(
+            "train.loss_jump does not go with train.on_nan=skip",
+            "a jump is seen after the steps that led to it: stop there, or roll them back",
+            "train.on_nan=rollback",
+        )
+    if train.shards is not None:
+        out.extend(_of_shards(train))
     if kind in OWN_SCHEDULE and config.schedule.kind not in FLAT:
         refuse(
             f"optim={kind} does not go with schedule={config.schedule.kind}",
@@ -201,6 +209,34 @@ def _value(config: Config, path: str) -> Any:
     for name in path.split("."):
         value = getattr(value, name)
     return value
+
+
+def _of_shards(train: Train) -> list[ConfigError]:
+    """Return what does not go with canonical shards."""
+    shards = train.shards or 1
+    reasons: list[tuple[str, object, str, str]] = []
+    if train.batch_size % shards:
+        fitting = -(-train.batch_size // shards) * shards
+        reasons.append(
+            ("train.batch_size", train.batch_size, "they share a batch evenly", f"train.batch_size={fitting}")
+        )
+    if train.placement == "shard":
+        reasons.append(
+            ("train.placement", "shard", "there the compiler chooses the order of sums", "train.placement=cores")
+        )
+    if train.devices is not None and shards % train.devices:
+        reasons.append(("train.devices", train.devices, "every device takes as many shards", f"train.devices={shards}"))
+    if train.accumulate > 1:
+        reasons.append(("train.accumulate", train.accumulate, "they do so already", "train.accumulate=1"))
+    return [
+        ConfigError(
+            f"train.shards={shards} does not go with {key}={value}",
+            hint=hint,
+            attempt=f"gymjax train ... {attempt}",
+            code="config.conflict",
+        )
+        for key, value, hint, attempt in reasons
+    ]
 
 
 def _validates(config: Config) -> bool:

@@ -22,6 +22,8 @@ from gym_jax.types import Compile, Placement, Positive
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Text = Annotated[str, Field(min_length=1)]
+OnNan = Literal["stop", "skip", "rollback"]
+"""What is made of a step whose loss, gradient or parameters are not finite."""
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -103,6 +105,12 @@ class Train(Section):
     """Parts that start from `init_from`; empty takes all."""
     patience: Positive | None = 4
     """Epochs without a better validation loss before stopping; null never stops early."""
+    on_nan: OnNan = "stop"
+    """A step that is not finite: stop (nothing of it is saved), skip it, or roll its whole chunk of steps back."""
+    nan_limit: Count = 10
+    """Steps that `skip`, or chunks that `rollback`, may leave out of an epoch; one more stops the run."""
+    loss_jump: Annotated[float, Gt(0)] | None = None
+    """Spreads above the median of recent losses that are a fault too (20, say): stop, or roll back; null asks never."""
     seed: Seed = 0
     """Of weights, dropout and the order of windows."""
     seeds: Positive = 1
@@ -113,6 +121,8 @@ class Train(Section):
     """Safe, XLA's fast default, or that with wide vectors; `auto` is fast where the numbers agree and it pays."""
     devices: Positive | None = None
     """How many; null takes all."""
+    shards: Positive | None = None
+    """Equal parts of a batch whose gradients are added in one order: the same bits on any number of devices."""
     chunk: Positive | None = None
     """Steps per compiled call; null takes about half a second's worth, counted from the model's operations."""
 

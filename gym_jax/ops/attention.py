@@ -65,15 +65,15 @@ def _forward(dtype: Dtype, qkv: QKV) -> tuple[Mixed, tuple[Array, ...]]:
     q = q * (q.shape[-1] ** -0.5 / math.log(2))
     scores = product(q, _turned(k))
     weights = jnp.exp2(scores - scores.max(-1, keepdims=True))
-    sums = weights.sum(-1, keepdims=True)
-    out = product(weights, v) / sums
-    return jnp.swapaxes(out, 1, 2), (q, k, v, weights, sums, out)
+    share = 1 / weights.sum(-1, keepdims=True)  # said once: where a compiler makes it of a division, others may not
+    out = product(weights, v) * share
+    return jnp.swapaxes(out, 1, 2), (q, k, v, weights, share, out)
 
 
 def _backward(dtype: Dtype, saved: tuple[Array, ...], grad: Mixed) -> tuple[QKV]:
-    q, k, v, weights, sums, out = saved
+    q, k, v, weights, share, out = saved
     product = make_product(jnp.matmul, dtype)
-    grad = jnp.swapaxes(grad, 1, 2) / sums
+    grad = jnp.swapaxes(grad, 1, 2) * share
     dv = _turned(apart(product(_turned(grad), weights)))
     dscores = weights * (product(grad, _turned(v)) - (grad * out).sum(-1, keepdims=True))
     dq = product(dscores, k) * q.shape[-1] ** -0.5

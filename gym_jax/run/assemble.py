@@ -288,7 +288,7 @@ def step_settings(config: Config) -> dict[str, Any]:
     """Return what the training step is told beside model, loss and optimiser."""
     train = config.train
     freeze = functools.partial(matching, patterns=train.freeze) if train.freeze else None
-    return {"accumulate": train.accumulate, "ema": train.ema, "freeze": freeze}
+    return {"accumulate": train.accumulate, "ema": train.ema, "freeze": freeze, "shards": train.shards}
 
 
 def _sha256(path: Path) -> str:

@@ -135,6 +135,13 @@ def describe_cases(config: Config, prepared: PreparedCases, counts: dict[str, in
     }
 
 
+def locate_case(config: Config, prepared: PreparedCases, example: int, step: int) -> str:
+    """Return which case a train sample is."""
+    place = int(prepared.parts.train[example])
+    names = prepared.cases.names
+    return f"case {place + 1:,} of the data" if names is None else f"case `{names[place]}`"
+
+
 def facts_of_cases(prepared: PreparedCases) -> dict[str, Any]:
     """Return what a model needs of its data to be used again."""
     return {

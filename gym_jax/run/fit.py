@@ -31,7 +31,7 @@ Chunk = TypeVar("Chunk")
 
 
 class Event(NamedTuple):
-    """Something a caller may want to show: `start`, `placement`, `chunk`, `epoch`, `member`, `saved`, `scored`."""
+    """What may be shown: `start`, `placement`, `chunk`, `epoch`, `member`, `left_out`, `saved`, `scored`."""
 
     kind: str
     facts: dict[str, Any]
@@ -50,7 +50,8 @@ def fit(
         return None
     tx, schedule = build_optimiser(config, plan.steps)
     loss = build_loss(config)
-    step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config))
+    skip = config.train.on_nan == "skip"
+    step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config), skip=skip)
     course = host_course(config)
     plan, epoch = settle_layout(plan, session, step_for, tell)
     validate = _validation(plan, loss)
@@ -60,7 +61,8 @@ def fit(
 
     chunks = -(-plan.steps // plan.chunk) * (config.train.epochs - session.position.epoch)
     for progress in traced(_chunks(plan, session, epoch, pace.hold), run, config.track.profile, chunks):
-        session.advance(progress)
+        if left_out := session.advance(progress):
+            tell(Event("left_out", left_out))
         windows += progress.windows
         lr = rates.after(session.step) * session.plateau.scale
         rate = {"step": session.step, "lr": lr, "loss": session.means()["loss"]}
@@ -162,7 +164,8 @@ class Pace:
         self.code = self.stop() if self.stop else None
         if self.code is None and time.monotonic() >= self.deadline:
             self.code = 0
-        return self.code is not None or self.due or position.batch == 0 or self.config.track.profile > 0
+        kept = self.config.track.profile > 0 or self.config.train.on_nan == "rollback"
+        return self.code is not None or self.due or position.batch == 0 or kept
 
 
 class Rates:
@@ -185,6 +188,8 @@ class Rates:
 def _chunks(plan: Plan, session: Session, epoch: Epoch, hold: Callable[[Position], bool]) -> Iterator[Progress]:
     """Yield the chunks from where the session stands; go on from its state when the host has changed that."""
     config, examples = plan.config, plan.layout.replicate(plan.train)
+    if config.train.on_nan == "rollback":
+        epoch = keeping(epoch)
     going = True
     while going:
         going = False
@@ -202,6 +207,11 @@ def _chunks(plan: Plan, session: Session, epoch: Epoch, hold: Callable[[Position
             if progress.state is not None and session.state is not progress.state:
                 going = True
                 break
+
+
+def keeping(epoch: Epoch) -> Epoch:
+    """Return an epoch that gives a copy of the state away, so that there is a way back."""
+    return lambda state, examples, order: epoch(jax.tree.map(jnp.copy, state), examples, order)
 
 
 def traced(chunks: Iterator[Chunk], run: RunFolder, count: int, left: int) -> Iterator[Chunk]:
@@ -222,7 +232,8 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
     """Return the compiled validation: the mean loss over every window of the val part."""
     if not len(plan.val):
         return lambda state: math.nan
-    program = make_evaluation(functools.partial(make_eval_step, plan.model, loss), plan.layout)
+    judge = functools.partial(make_eval_step, plan.model, loss, shards=plan.config.train.shards)
+    program = make_evaluation(judge, plan.layout)
     examples = plan.layout.replicate(plan.val)
     order = sequential(len(plan.val), plan.config.train.batch_size)
     size = min(len(order), 3 * plan.chunk)

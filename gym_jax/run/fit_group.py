@@ -44,7 +44,8 @@ def fit_group(
         return None
     tx, schedule = build_optimiser(config, plan.steps)
     loss = build_loss(config)
-    step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config))
+    skip = config.train.on_nan == "skip"
+    step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config), skip=skip)
     pack, epoch = settle_pack(plan, run, members, step_for, tell)
     validate = _validation(plan, pack, loss)
     rates = Rates(schedule, plan.steps)
@@ -56,7 +57,8 @@ def fit_group(
     for progress, seats in traced(_chunks(plan, members, pack, epoch, pace.hold), run, config.track.profile, count):
         for owner, part in seats.deal(progress, plan.layout):
             try:
-                owner.session.advance(part)
+                if left_out := owner.session.advance(part):
+                    tell(Event("left_out", {"seed": owner.seed, **left_out}))
             except Diverged as error:
                 owner.lose(error, owner.session.position.epoch + 1)
                 _tell_lost(owner, run, tell)
@@ -68,7 +70,9 @@ def fit_group(
         speed: dict[str, float] = {"windows_per_second": round(windows / max(seconds, 1e-9))}
         if progress.epoch_done:
             speed["seconds"] = round(seconds, 3)
-            values = validate(progress.state) if len(plan.val) else None
+            rolled = config.train.on_nan == "rollback" and seats.stale
+            states = pack.place(seats.states()) if rolled else progress.state
+            values = validate(states) if len(plan.val) else None
             better = [
                 _end_epoch(owner, None if values is None else float(values[column]), rates.after(step), plan, run, tell)
                 for column, owner in seats.owners.items()
@@ -125,7 +129,7 @@ def _chunks(
 ) -> Iterator[tuple[Progress, Seats]]:
     """Yield the chunks from where the members stand; go on with fewer columns when some have left after an epoch."""
     examples = pack.replicate(plan.train)
-    epochs = plan.config.train.epochs
+    epochs, rolls = plan.config.train.epochs, plan.config.train.on_nan == "rollback"
     while (live := training(members)) and live[0].session.position.epoch < epochs:
         seats = seat(members, pack)
         for progress in train(
@@ -139,7 +143,7 @@ def _chunks(
             hold=hold,
         ):
             yield progress, seats
-            if progress.epoch_done and seats.stale:
+            if (progress.epoch_done or rolls) and seats.stale:
                 break
 
 
@@ -192,7 +196,8 @@ def _validation(plan: Plan, pack: Pack, loss: Any) -> Callable[[Any], np.ndarray
     """Return the compiled validation: of every column the mean loss over every window of the val part."""
     if not len(plan.val):
         return lambda states: np.zeros(0)
-    program = make_many_evaluation(functools.partial(make_eval_step, plan.model, loss), pack)
+    judge = functools.partial(make_eval_step, plan.model, loss, shards=plan.config.train.shards)
+    program = make_many_evaluation(judge, pack)
     examples = pack.replicate(plan.val)
     order = sequential(len(plan.val), plan.config.train.batch_size)
     size = min(len(order), 3 * plan.chunk)

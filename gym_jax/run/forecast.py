@@ -65,6 +65,13 @@ def describe_panel(config: Config, prepared: Prepared, counts: dict[str, int]) -
     }
 
 
+def locate_step(config: Config, prepared: Prepared, example: int, step: int) -> str:
+    """Return the series and the time of a step of a train window; step 0 is the first that it forecasts."""
+    rows, series = (part[example : example + 1] for part in places(config, prepared, "train"))
+    time = prepared.panel.times(series, rows + step)[0]
+    return f"series `{prepared.panel.series[series[0]]}` at {str(time)[:19]}"
+
+
 def facts_of_panel(prepared: Prepared) -> dict[str, Any]:
     """Return what a model needs of its data to be used again: columns, time step, series and scaler."""
     panel, used = prepared.panel, prepared.split.val.end

@@ -12,6 +12,7 @@ from gym_jax.run.group import is_lost, member_run
 from gym_jax.run.plan import Plan, columns, fresh_states
 from gym_jax.run.session import Session, read_stopping
 from gym_jax.run.start import find_start, keep_settings, unnamed
+from gym_jax.run.trouble import trouble_of
 from gym_jax.train.checkpoint import read_metadata, saved_steps
 from gym_jax.train.loop import Position
 
@@ -89,7 +90,8 @@ def open_members(plan: Plan, run: RunFolder, folders: dict[int, RunFolder]) -> t
     facts, like = {"schema": SCHEMA_VERSION, **columns(plan)}, begin(config.train.seed)
     members = []
     for seed, folder in folders.items():
-        member = Member(seed, Session(folder, {**facts, "config": of_seed(config, seed).document()}, like))
+        known = {**facts, "config": of_seed(config, seed).document()}
+        member = Member(seed, Session(folder, known, like, trouble=trouble_of(plan, seed)))
         member.session.mend()
         status = folder.read_json("status.json")
         if is_lost(folder):

@@ -54,15 +54,16 @@ class Plan(NamedTuple):
 def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
     choices = choices or {}
-    request_cpu_devices(config.train.placement, choices.get("devices", config.train.devices))
+    settled = choices if config.train.shards is None else {}
+    request_cpu_devices(config.train.placement, settled.get("devices", config.train.devices))
     task = task_of(config)
     prepared = task.prepare(config)
     model = build_model(config, task.shape_of(prepared))
     windows = task.cut(config, prepared, "train")
     steps = -(-len(windows) // config.train.batch_size)
     with parts_shown(config):
-        settled = {"chunk", "placement"} <= choices.keys()
-        flops = 0 if settled else _flops(config, model, windows, steps)
+        decided = {"chunk", "placement"} <= choices.keys()
+        flops = 0 if decided else _flops(config, model, windows, steps)
     val, seeds, pack = task.cut(config, prepared, "val"), config.train.seeds, None
     longest = int(np.clip(CHUNK_FLOPS / max(flops * seeds, 1), 2, LONGEST_CHUNK))
     chunk = choices.get("chunk") or config.train.chunk or longest

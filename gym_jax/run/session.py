@@ -12,6 +12,7 @@ from gym_jax.config.migrate import SCHEMA_VERSION, readable
 from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.optim import Plateau, with_scale
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.trouble import Trouble
 from gym_jax.train.checkpoint import (
     mend,
     read_metadata,
@@ -47,36 +48,57 @@ class Session:
     """Optimiser steps so far; the state may be gone by the time they are read off it."""
     faults: dict[int, str] = field(default_factory=dict)
     """Saved steps that can not be gone on from, and why."""
+    trouble: Trouble = field(default_factory=Trouble)
+    """What is made of steps that are not to be trusted."""
 
     def __post_init__(self) -> None:
         self.step = int(self.state.step)
 
-    def advance(self, progress: Progress) -> None:
-        """Take in a chunk. Raises Diverged when a loss or a gradient is not finite; nothing of it is ever saved."""
-        for name, word in (("loss", "loss"), ("grad_norm", "gradient")):
-            values = progress.metrics[name].total.tolist()
-            bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
-            if bad is not None:
-                step = self.step + bad + 1
-                raise self._diverged(f"the {word} is not finite at step {step} (epoch {self.position.epoch + 1})")
+    def advance(self, progress: Progress) -> dict[str, Any] | None:
+        """Take in a chunk; return what was left out of it and why, if anything was.
+
+        To roll a chunk back, the state before it must not have been given away. Raises Diverged at a step that is not
+        to be trusted, unless it may be left out; nothing of it is ever saved.
+        """
+        fault, policy = self.trouble.find(progress.metrics), self.trouble.policy
+        left_out, steps = None, len(progress.metrics["loss"].total)
+        if fault is not None:
+            self.trouble.lost += 1 if policy == "rollback" else fault.steps
+            where = self.trouble.locate(self.position.epoch, self.position.batch + fault.first)
+            step, epoch = self.step + fault.first + 1, self.position.epoch + 1
+            words = f"{fault.words} at step {step} (epoch {epoch}){where and f'; {where}'}"
+            if policy == "stop":
+                raise self._diverged(words)
+            if self.trouble.lost > self.trouble.limit:
+                lost = f"{self.trouble.lost} {'chunks' if policy == 'rollback' else 'steps'}"
+                raise self._diverged(f"{words}; {lost} of this epoch are lost, train.nan_limit={self.trouble.limit}")
+            left_out = {"step": step, "epoch": epoch, "reason": words}
+            left_out |= {"left_out": steps if policy == "rollback" else fault.steps, "policy": policy}
+            self.folder.log("left_out", **left_out)
         self.position = progress.position
-        self.step += len(progress.metrics["loss"].total)
+        self.step += steps
+        if left_out is not None and policy == "rollback":
+            assert progress.state is not None
+            self.state = self.state._replace(step=progress.state.step)
+            return left_out
         if progress.state is not None:
             self.state = progress.state
         for name, mean in progress.metrics.items():
             old = self.sums.get(name, [0.0, 0.0])
             self.sums[name] = [old[0] + math.fsum(mean.total.tolist()), old[1] + math.fsum(mean.count.tolist())]
+        return left_out
 
     def means(self) -> dict[str, float]:
-        """Return the means of the epoch so far."""
-        return {name: total / count if count else math.nan for name, (total, count) in self.sums.items()}
+        """Return the means of the epoch so far; NaN where all of it was left out."""
+        sums = {"loss": (0.0, 0.0), "grad_norm": (0.0, 0.0), **self.sums}
+        return {name: total / count if count else math.nan for name, (total, count) in sums.items()}
 
     def end_epoch(self, value: float | None, course: Mapping[str, Any] | None = None) -> bool:
         """Take in a validation value (None: there is none); return whether it is the best so far.
 
         `course` holds the settings by which the host lowers the rate, None when it does not.
         """
-        self.sums = {}
+        self.sums, self.trouble.lost = {}, 0
         if value is None:
             return False
         if not math.isfinite(value):
@@ -110,6 +132,7 @@ class Session:
             "stopping": [_number(self.stopping.best), *self.stopping[1:]],
             "plateau": [_number(self.plateau.best), *self.plateau[1:]],
             "sums": self.sums,
+            "trouble": self.trouble.to_json(),
         }
 
     def save(self) -> None:
@@ -150,7 +173,7 @@ class Session:
         kept = f"the weights of step {self.stopping.best_step or steps[-1]} are whole" if steps else "nothing was saved"
         return Diverged(
             message,
-            hint=f"a lower learning rate or stricter clipping is the usual cure; {kept}",
+            hint=f"a lower rate or stricter clipping is the usual cure, or train.on_nan=skip for bad batches; {kept}",
             attempt="gymjax train ... optim.lr=1e-4 train.clip=0.5",
         )
 
@@ -185,6 +208,7 @@ class Session:
             self.stopping = read_stopping(metadata)
             self.plateau = read_plateau(metadata)
             self.sums = metadata["sums"]
+            self.trouble.take_up(metadata.get("trouble", {}))
         lines = self.folder.read_lines("metrics.jsonl")
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])

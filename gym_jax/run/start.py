@@ -104,8 +104,14 @@ def child_of(parent: RunFolder) -> dict[str, Any]:
 
 
 def forbidden_changes(was: Config, now: Config) -> list[str]:
-    """Return the keys whose change would make another program of a run, or train it on other data."""
-    return [key for key in differences(was, now) if not key.startswith(HARMLESS)]
+    """Return the keys whose change would make another program of a run, or train it on other data.
+
+    Canonical shards have the same bits wherever they are computed.
+    """
+    harmless: tuple[str, ...] = HARMLESS
+    if was.train.shards is not None and was.train.shards == now.train.shards:
+        harmless += ("train.placement", "train.devices")
+    return [key for key in differences(was, now) if not key.startswith(harmless)]
 
 
 def refuse_changes(was: Config, now: Config, run: RunFolder) -> None:

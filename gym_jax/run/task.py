@@ -30,6 +30,8 @@ class Task(NamedTuple):
     """What a model needs of its data to be used again; `restore` takes it."""
     score: Callable[..., GroupScores]
     """`(config, prepared, model, members, part)`: the scores of a part."""
+    locate: Callable[[Config, Any, int, int], str]
+    """`(config, prepared, example, step)`: where a step of a train example stands; steps count from its answer."""
 
 
 _OF_CASES = Task(
@@ -41,6 +43,7 @@ _OF_CASES = Task(
     cases.describe_cases,
     cases.facts_of_cases,
     score_cases,
+    cases.locate_case,
 )
 TASKS: dict[str, Task] = {
     "forecast": Task(
@@ -52,6 +55,7 @@ TASKS: dict[str, Task] = {
         forecast.describe_panel,
         forecast.facts_of_panel,
         score_group,
+        forecast.locate_step,
     ),
     "regress": _OF_CASES,
     "classify": _OF_CASES,

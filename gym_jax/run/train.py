@@ -34,6 +34,7 @@ from gym_jax.run.start import (
 )
 from gym_jax.run.task import task_of
 from gym_jax.run.train_group import train_group
+from gym_jax.run.trouble import trouble_of
 from gym_jax.train.average import evaluation_variables, with_params
 from gym_jax.train.checkpoint import saved_steps
 
@@ -159,7 +160,8 @@ def _train(
     config = plan.config
     tell = watch or (lambda event: None)
     facts = {"schema": SCHEMA_VERSION, "config": unnamed(config).document(), **columns(plan)}
-    session = Session(run, facts, start.state, start.position, plateau=start.plateau, sums=dict(start.sums))
+    begin: dict[str, Any] = {"plateau": start.plateau, "sums": dict(start.sums), "trouble": trouble_of(plan)}
+    session = Session(run, facts, start.state, start.position, **begin)
     resumed = session.restore()
     if not resumed and start.lines:
         run.rewrite_lines("metrics.jsonl", list(start.lines))

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Key
 
 from gym_jax.train.average import at_least_float32, evaluation_variables, init_ema, update_ema, weights_of
+from gym_jax.train.shards import add_shards, mean_of_shards
 from gym_jax.types import Batch, EvalStep, Inputs, Loss, Mean, Metrics, Model, Step, TrainState
 
 
@@ -38,6 +39,8 @@ def make_train_step(
     accumulate: int = 1,
     ema: float | None = None,
     freeze: Callable[[Any], Any] | None = None,
+    skip: bool = False,
+    shards: int | None = None,
 ) -> Step:
     """Return `step(state, batch) -> (state, metrics)`, not compiled.
 
@@ -51,10 +54,17 @@ def make_train_step(
     collections to the next. A batch that does not divide is filled up with rows without weight.
     `ema` is the decay, between 0 and 1, of a running average of the parameters, kept in `state.ema`.
     `freeze(params)` is True for parameters without a gradient; it is for `tx` to leave them as they are.
+    `shards` is the number of equal parts of a batch whose gradients are computed one by one and added in one order:
+    the result is the same to the bit on any number of devices that divides it. Each draws its own dropout; gradients of
+    all are held at once.
+    With `skip` a step whose loss, gradient or new parameters are not finite changes nothing but `state.step`, has no
+    part in the metrics, and counts in one more, `skipped`.
 
-    Raises ValueError for settings out of range and, when traced, for a batch with fewer rows than micro-batches and
-    for a state that was begun with another choice about `ema`.
+    Raises ValueError for settings out of range and, when traced, for a batch with fewer rows than micro-batches, one
+    that shards or devices do not divide, and for a state that was begun with another choice about `ema`.
     """
+    if shards is not None and accumulate > 1:
+        raise ValueError("a batch is computed in shards or in micro-batches, not in both")
     if accumulate < 1:
         raise ValueError(f"accumulate is the number of micro-batches of a step, at least 1; not {accumulate}")
     if ema is not None and not 0 < ema < 1:
@@ -92,6 +102,23 @@ def make_train_step(
         (grads, collections), totals = lax.scan(micro, (optax.tree.zeros_like(params), collections), parts)
         return grads, totals.sum(), collections
 
+    def of_shards(params: Any, collections: Any, batch: Batch, key: Key[Array, ""]) -> Any:
+        def one(number: Array, rows: Batch) -> Any:
+            return *gradients(params, collections, rows, jax.random.fold_in(key, number)), rows.weights.sum()
+
+        grads, total, changed, count = add_shards(one, batch, shards or 1, axis_name)
+        return grads, total, count, mean_of_shards(changed, shards or 1)
+
+    def of_batch(params: Any, collections: Any, batch: Batch, key: Key[Array, ""]) -> Any:
+        if axis_name is not None:
+            key = jax.random.fold_in(key, lax.axis_index(axis_name))
+        whole = gradients if accumulate == 1 else accumulated
+        grads, total, changed = whole(params, collections, batch, key)
+        grads, total, count = add((grads, total, batch.weights.sum()))
+        if axis_name is not None:
+            changed = jax.tree.map(_mean_over(axis_name), changed)
+        return grads, total, count, changed
+
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         if (ema is None) == (weights_of(state) == "ema"):
             raise ValueError(
@@ -101,14 +128,9 @@ def make_train_step(
         if rows < accumulate:
             raise ValueError(f"a batch of {rows} rows can not be split into {accumulate} micro-batches")
         key = jax.random.fold_in(state.key, state.step)
-        if axis_name is not None:
-            key = jax.random.fold_in(key, lax.axis_index(axis_name))
-        of_batch = gradients if accumulate == 1 else accumulated
-        grads, total, changed = of_batch(state.params, state.collections, batch, key)
-        grads, total, count = add((grads, total, batch.weights.sum()))
+        found = of_batch if shards is None else of_shards
+        grads, total, count, changed = found(state.params, state.collections, batch, key)
         grads = optax.tree.scale(1 / jnp.where(count > 0, count, 1), grads)
-        if axis_name is not None:
-            changed = jax.tree.map(_mean_over(axis_name), changed)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         done = state.step + 1
         params = optax.apply_updates(state.params, updates)
@@ -119,24 +141,49 @@ def make_train_step(
             collections=changed,
             ema=() if ema is None else update_ema(state.ema, params, done, ema),
         )
-        return new, {"loss": Mean(total, count), "grad_norm": Mean(optax.tree.norm(grads), jnp.ones(()))}
+        metrics = {"loss": Mean(total, count), "grad_norm": Mean(optax.tree.norm(grads), jnp.ones(()))}
+        return _unless_finite(state, new, metrics) if skip else (new, metrics)
 
     return step
 
 
+def _unless_finite(old: TrainState, new: TrainState, metrics: Metrics) -> tuple[TrainState, Metrics]:
+    """Return a step as it is, or without its effect where a number of it is not finite."""
+    parts = [jnp.isfinite(mean.total) for mean in metrics.values()]
+    parts += [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(new.params)]
+    fine = jnp.stack(parts).all()
+
+    def chosen(new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda new, old: jnp.where(fine, new, old), new, old)
+
+    counted = {name: chosen(mean, jax.tree.map(jnp.zeros_like, mean)) for name, mean in metrics.items()}
+    return chosen(new, old._replace(step=new.step)), {**counted, "skipped": Mean(1.0 - fine, jnp.ones(()))}
+
+
 def make_eval_step(
-    model: Model, loss: Loss, metrics: Mapping[str, Loss] | None = None, *, axis_name: str | None = None
+    model: Model,
+    loss: Loss,
+    metrics: Mapping[str, Loss] | None = None,
+    *,
+    axis_name: str | None = None,
+    shards: int | None = None,
 ) -> EvalStep:
     """Return `evaluate(state, batch) -> metrics`: the loss and elementwise `metrics` as totals and counts.
 
-    Judged are the state's `evaluation_variables`: the averaged parameters where it has such.
+    Judged are the state's `evaluation_variables`: the averaged parameters where it has such. `shards` is as for the
+    training step.
     """
     functions = {"loss": loss, **(metrics or {})}
 
-    def evaluate(state: TrainState, batch: Batch) -> Metrics:
+    def of_batch(state: TrainState, batch: Batch) -> Metrics:
         prediction = model.apply(evaluation_variables(state), batch.inputs, train=False)
         count = batch.weights.sum()
-        totals = {name: Mean(_weighted(f, prediction, batch), count) for name, f in functions.items()}
+        return {name: Mean(_weighted(f, prediction, batch), count) for name, f in functions.items()}
+
+    def evaluate(state: TrainState, batch: Batch) -> Metrics:
+        if shards is not None:
+            return add_shards(lambda number, rows: of_batch(state, rows), batch, shards, axis_name)
+        totals = of_batch(state, batch)
         return totals if axis_name is None else lax.psum(totals, axis_name)
 
     return evaluate
