@@ -40,7 +40,7 @@ def find_fault(folder: Path) -> str | None:
         files = _read(folder)["files"]
         for name, (size, digest) in files.items():
             path = folder / name
-            if ".." in Path(name).parts or path.is_symlink() or not path.is_file():
+            if not path.is_relative_to(folder) or ".." in path.parts or path.is_symlink() or not path.is_file():
                 return f"its file {name} is gone"
             if path.stat().st_size != size:
                 return f"its file {name} has {path.stat().st_size:,} bytes and not {size:,}"

@@ -116,15 +116,133 @@ def take_up(subject: str, folder: str) -> dict[str, Any]:
     }
 
 
-ACTS = {"save": save_all, "take up": take_up}
+def train(subject: str, folder: str, words: list[str], devices: int | None = None) -> dict[str, Any]:
+    """Train a small run as `gymjax train` does, or go on with it; return a hash of all that it leaves."""
+    from gym_jax.cli import main
+
+    if devices is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:devices])
+    code = main(["train", "--run-dir", folder, "--resume", "auto", "-q", *words])
+    return {"status": code, "bits": bits_of(folder) if code == 0 else None}
+
+
+def signalled(subject: str, folder: str, words: list[str], kind: str, turn: int, seconds: float) -> dict[str, Any]:
+    """Train, and be told to stop when an event comes for the so-manieth time, or after a time."""
+    import threading
+
+    from gym_jax.cli.signals import stop_on_signals
+    from gym_jax.config.load import load_config
+    from gym_jax.errors import GymJaxError
+    from gym_jax.run.folder import RunFolder
+    from gym_jax.run.train import train_run
+
+    found: dict[str, Any] = {"last": 0, "at": None}
+    seen = 0
+
+    def strike() -> None:
+        found["at"] = time.time()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def watch(event: Any) -> None:
+        nonlocal seen
+        found["last"] = max(found["last"], event.facts.get("step", 0))
+        seen += event.kind == kind
+        if event.kind == kind and seen == turn:
+            strike()
+
+    if kind == "time":
+        threading.Timer(seconds, strike).start()
+    with stop_on_signals() as stop:
+        try:
+            train_run(load_config([], words), folder=folder, watch=watch, stop=stop)
+            found["status"] = 0
+        except GymJaxError as error:
+            found["status"] = error.exit_code
+    found["saved"] = RunFolder(folder).read_json("status.json").get("steps")
+    return found
+
+
+def judge(subject: str, folder: str, words: list[str]) -> dict[str, Any]:
+    """Do what the words say in a folder, and note what a hostile thing in there might have been after."""
+    import resource
+
+    from gym_jax.cli import main
+
+    os.chdir(folder)
+    sys.path.insert(0, "")
+    done: list[str] = []
+    inside = (folder + os.sep, "/dev/null", "/dev/urandom")
+    armed = True
+
+    def hook(event: str, given: tuple[Any, ...]) -> None:
+        if not armed:
+            return
+        if event in STARTED:
+            done.append(f"{event} {given!r}"[:200])
+        elif event == "open" and isinstance(given[0], str) and _writes(given):
+            path = os.path.abspath(given[0])
+            if not path.startswith(inside):
+                done.append(f"opened {path} to write")
+        elif event in CHANGED and isinstance(given[0], str | os.PathLike):
+            path = os.path.join(
+                os.path.realpath(os.path.dirname(os.path.abspath(given[0]))), os.path.basename(given[0])
+            )
+            if not path.startswith(inside):
+                done.append(f"{event} {path}")
+
+    sys.addaudithook(hook)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        code = main(words)
+    finally:
+        armed = False
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"status": code, "done": done, "megabytes": more // 1024}
+
+
+STARTED = (
+    *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn", "pickle.find_class"),
+    *("socket.connect", "socket.getaddrinfo", "socket.sendto"),
+)
+CHANGED = ("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree")
+
+
+def _writes(given: tuple[Any, ...]) -> bool:
+    mode, flags = given[1], given[2]
+    if isinstance(mode, str):
+        return any(letter in mode for letter in "wax+")
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
+
+
+def bits_of(folder: str) -> str:
+    """Return a hash of every bit that a run leaves: state, position, metrics and scores."""
+    from gym_jax.run.folder import RunFolder
+    from gym_jax.run.load import read_config
+
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from ends import final
+
+    run = RunFolder(folder)
+    state, facts, lines, scores = final(run, read_config(run))
+    told = json.dumps([facts, scores], sort_keys=True).encode()
+    return hashlib.sha256(digest(state).encode() + told + lines).hexdigest()
+
+
+ACTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "save": save_all,
+    "take up": take_up,
+    "train": train,
+    "signalled": signalled,
+    "judge": judge,
+}
 
 
 def act(request: dict[str, Any]) -> int:
     """Do what a request asks for in this process, and write what came of it; return the exit status."""
     os.environ.update(request.get("environment", {}))
     try:
-        found: dict[str, Any] = ACTS[request["act"]](request["subject"], request["folder"])
-        status = 0
+        found = ACTS[request["act"]](request["subject"], request["folder"], **request.get("options", {}))
+        status = found.pop("status", 0)
     except SystemExit as error:
         found, status = {}, int(error.code or 0)
     except BaseException as error:
@@ -134,35 +252,59 @@ def act(request: dict[str, Any]) -> int:
     return status
 
 
-def serve() -> None:
-    """Fork a process for every line of stdin; a child that outlives its time has hung and is killed."""
+def begin(request: dict[str, Any]) -> int:
+    """Fork a process that does what a request asks for; return its number."""
     from gym_jax.cli.leave import leave
 
+    child = os.fork()
+    if child == 0:
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(quiet, number)
+        (leave if request["subject"] == "gym_jax" else sys.exit)(act(request))  # who is held up by threads hangs
+    return child
+
+
+def end(child: int, request: dict[str, Any]) -> dict[str, Any]:
+    """Wait for a process, kill it when asked to, and return what came of it; one that outlives its time hung."""
+    status, began = None, time.monotonic()
+    fatal = request.get("kill_after")
+    while status is None and (passed := time.monotonic() - began) < request.get("seconds", 30):
+        if fatal is not None and passed >= fatal:
+            os.kill(child, signal.SIGKILL)
+            fatal = None
+        done, raw = os.waitpid(child, os.WNOHANG)
+        status = os.waitstatus_to_exitcode(raw) if done else None
+        time.sleep(0.002)
+    if status is None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    out = Path(request["out"])
+    found = json.loads(out.read_text()) if out.exists() else {}
+    took = time.monotonic() - began
+    return {"status": status, "hung": status is None, "took": took, "ended": time.time(), **found}
+
+
+def serve() -> None:
+    """Do what every line of stdin asks for in a process of its own; one in the background runs beside the next ones."""
     told = os.fdopen(os.dup(1), "w")
+    behind: dict[str, tuple[int, dict[str, Any]]] = {}
     for line in sys.stdin:
         request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            quiet = os.open(os.devnull, os.O_RDWR)
-            for number in (0, 1, 2):
-                os.dup2(quiet, number)
-            (leave if request["subject"] == "gym_jax" else sys.exit)(act(request))  # who is held up by threads hangs
-        status, end = None, time.monotonic() + request.get("seconds", 30)
-        while status is None and time.monotonic() < end:
-            done, raw = os.waitpid(child, os.WNOHANG)
-            status = os.waitstatus_to_exitcode(raw) if done else None
-            time.sleep(0.005)
-        if status is None:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        out = Path(request["out"])
-        found = json.loads(out.read_text()) if out.exists() else {}
-        print(json.dumps({"status": status, "hung": status is None, **found}), file=told, flush=True)
+        if "wait" in request:
+            found = end(*behind.pop(request["wait"]))
+        elif request.get("background"):
+            behind[request["out"]] = (begin(request), request)
+            found = {}
+        else:
+            found = end(begin(request), request)
+        print(json.dumps(found), file=told, flush=True)
 
 
 if __name__ == "__main__":
     import orbax.checkpoint  # noqa: F401 - once, and not in every child
 
-    import gym_jax.train.checkpoint  # noqa: F401
+    import gym_jax.cli.train
+    import gym_jax.run.train  # noqa: F401
 
     serve()
