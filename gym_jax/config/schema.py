@@ -160,6 +160,8 @@ class Run(Section):
     """Name of this one; null makes one of time, model and two words."""
     save_seconds: Annotated[float, Ge(0)] = 30.0
     """Shortest time between two saves while training; 0 saves after every chunk."""
+    save_behind: bool = True
+    """Write saves while training goes on; false has it wait for them."""
     parent: Text | None = None
     """A run that this one continues with other settings."""
     parent_step: Count | None = None

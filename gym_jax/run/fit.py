@@ -59,8 +59,16 @@ def fit(
     pace = Pace(config, stop, deadline)
     mark, windows = time.monotonic(), 0
 
+    def note_saved(step: int | None) -> None:
+        if step is None:
+            return
+        if config.track.log_level == "debug":
+            run.log("saved", step=step)
+        tell(Event("saved", {"step": step}))
+
     chunks = -(-plan.steps // plan.chunk) * (config.train.epochs - session.position.epoch)
     for progress in traced(_chunks(plan, session, epoch, pace.hold), run, config.track.profile, chunks):
+        note_saved(session.behind.take())
         if left_out := session.advance(progress):
             tell(Event("left_out", left_out))
         windows += progress.windows
@@ -93,11 +101,8 @@ def fit(
         if pace.code is not None and not over:
             return pace.code
         if not over and pace.due:
-            session.save()
+            note_saved(session.save_behind() if config.run.save_behind else session.save())
             pace.saved = time.monotonic()
-            if config.track.log_level == "debug":
-                run.log("saved", step=session.step)
-            tell(Event("saved", {"step": session.step}))
     return None
 
 

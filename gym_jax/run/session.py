@@ -1,5 +1,6 @@
 """What a training run carries from chunk to chunk, and how it is saved and taken up again."""
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ import jax.numpy as jnp
 from gym_jax.config.migrate import SCHEMA_VERSION, readable
 from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.optim import Plateau, with_scale
+from gym_jax.run.behind import Behind
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.snapshot import Snapshot, on_host, with_key
 from gym_jax.run.trouble import Trouble
 from gym_jax.train.checkpoint import (
     mend,
@@ -50,6 +53,8 @@ class Session:
     """Saved steps that can not be gone on from, and why."""
     trouble: Trouble = field(default_factory=Trouble)
     """What is made of steps that are not to be trusted."""
+    behind: Behind = field(default_factory=Behind)
+    """Where saves are written while training goes on."""
 
     def __post_init__(self) -> None:
         self.step = int(self.state.step)
@@ -111,7 +116,7 @@ class Session:
             if self.plateau.scale != before.scale:
                 self.state = self.state._replace(opt_state=with_scale(self.state.opt_state, self.plateau.scale))
         if better:
-            self.best = (jax.device_get(self.state._replace(key=jax.random.key_data(self.state.key))), self.metadata())
+            self.best = (on_host(self.state), self.metadata())
         return better
 
     @property
@@ -135,40 +140,69 @@ class Session:
             "trouble": self.trouble.to_json(),
         }
 
-    def save(self) -> None:
-        """Write the best step, then this one, then drop what is neither best nor among the newest.
+    def save(self) -> int:
+        """Write the best step, then this one, then drop what is neither best nor among the newest; return this one.
 
         Raises Diverged instead when a parameter is not finite.
         """
         self.write()
         self.drop()
+        return self.step
+
+    def save_behind(self) -> int | None:
+        """Begin to save, and go on; return the step that was still on its way, which is waited for.
+
+        Raises as `save` does, for that step too.
+        """
+        taken = self._take()
+
+        def work() -> int:
+            self._commit(taken)
+            self._drop(taken.step, taken.best_step)
+            return taken.step
+
+        return self.behind.begin(work)
 
     def write(self) -> None:
         """Write the best step, then this one. Raises Diverged instead when a parameter is not finite."""
-        if not _finite(self.state.params):
-            raise self._diverged(f"a parameter is not finite at step {self.step}")
-        self.folder.sync("metrics.jsonl")
-        self._save_best()
-        save_checkpoint(self.folder.checkpoints, self.step, self.state, self.metadata())
-        self.folder.status(epochs=self.position.epoch, steps=self.step, saved=self.step)
+        taken = self._take()
+        self.behind.wait()
+        self._commit(taken)
 
     def drop(self) -> None:
         """Drop the steps that are neither best nor among the newest, nor pinned."""
-        newest = [step for step in saved_steps(self.folder.checkpoints) if step <= self.step][-KEEP_LAST:]
-        retain(self.folder.checkpoints, {*newest, self.best_step, *self.folder.pinned()})
+        self._drop(self.step, self.best_step)
 
-    def _save_best(self) -> None:
+    def _take(self) -> Snapshot:
+        """Return the session as it is to be saved; its best is then no longer its own."""
+        if not _finite(self.state.params):
+            raise self._diverged(f"a parameter is not finite at step {self.step}")
+        best, self.best = self.best, None
+        metadata = copy.deepcopy(self.metadata())
+        return Snapshot(self.step, self.position.epoch, on_host(self.state), metadata, self.best_step, best)
+
+    def _commit(self, taken: Snapshot) -> None:
+        self.folder.sync("metrics.jsonl")
+        self._commit_best(taken.best)
+        save_checkpoint(self.folder.checkpoints, taken.step, with_key(taken.state), taken.metadata)
+        self.folder.status(epochs=taken.epochs, steps=taken.step, saved=taken.step)
+
+    def _commit_best(self, best: tuple[TrainState, dict[str, Any]] | None) -> None:
         """Write the best state when it is not on the disk yet."""
-        if self.best is not None:
-            state, metadata = self.best
-            key = jax.random.wrap_key_data(state.key)
-            save_checkpoint(self.folder.checkpoints, int(state.step), state._replace(key=key), metadata)
+        if best is not None:
+            state, metadata = best
+            save_checkpoint(self.folder.checkpoints, int(state.step), with_key(state), metadata)
             self.folder.status(saved=int(state.step))
-            self.best = None
+
+    def _drop(self, step: int, best_step: int) -> None:
+        newest = [found for found in saved_steps(self.folder.checkpoints) if found <= step][-KEEP_LAST:]
+        retain(self.folder.checkpoints, {*newest, best_step, *self.folder.pinned()})
 
     def _diverged(self, message: str) -> Diverged:
         """Return the error, once what was best is safe."""
-        self._save_best()
+        self.behind.wait()
+        self._commit_best(self.best)
+        self.best = None
         steps = saved_steps(self.folder.checkpoints)
         kept = f"the weights of step {self.stopping.best_step or steps[-1]} are whole" if steps else "nothing was saved"
         return Diverged(

@@ -169,7 +169,7 @@ def _train(
         session.save()  # the other run may be gone when this one is taken up again
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
     run.log("resumed" if resumed else "started", step=session.step, epoch=session.position.epoch)
-    with watched(run):
+    with watched(run), session.behind:
         place = {"folder": str(run.path), "resumed": resumed, "step": session.step, "damaged": session.faults}
         tell(Event("start", {**place, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:

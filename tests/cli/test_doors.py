@@ -273,8 +273,9 @@ def test_an_exit_code_table_stands_in_the_help(capsys):
 
 def test_every_option_reaches_the_configuration(here, capsys):
     words = (
-        "train -m lstm --context 30 --horizon 5 --epochs 7 --batch-size 17 --lr 0.5 --seed 9 --placement shard --on-nan skip "
-        "--devices 3 --name my-run --target cpu_cores --config cpu_allocation model.hidden=6 --dry-run --json"
+        "train -m lstm --context 30 --horizon 5 --epochs 7 --batch-size 17 --lr 0.5 --seed 9 --placement shard "
+        "--on-nan skip --devices 3 --name my-run --target cpu_cores --config cpu_allocation model.hidden=6 "
+        "--dry-run --json"
     )
     assert main(words.split()) == 0
     config = json.loads(capsys.readouterr().out)["config"]

@@ -19,6 +19,7 @@ from gym_jax.run.trouble import FEWEST, Trouble
 from gym_jax.train.checkpoint import restore_checkpoint, saved_steps
 from gym_jax.types import Mean
 
+POLICIES = ("skip", "rollback")
 POISON = 150
 """The row of series b that holds it: inside its train part."""
 
@@ -87,7 +88,7 @@ def test_a_table_names_its_case(tmp_path):
         train_run(config, folder=tmp_path / "run")
 
 
-@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_bad_batches_are_left_out_and_the_rest_is_learnt(policy, tmp_path, poisoned):
     config = settings(tmp_path, poisoned[0], f"train.on_nan={policy}", "train.nan_limit=20", "run.save_seconds=0")
     result, told = tell(config, tmp_path / "run")
@@ -104,7 +105,7 @@ def test_bad_batches_are_left_out_and_the_rest_is_learnt(policy, tmp_path, poiso
     assert [line["step"] for line in logged] == [facts["step"] for facts in told]
 
 
-@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("chunks", [1, 4, 7])
 def test_left_out_and_interrupted_ends_with_the_same_bits(policy, chunks, tmp_path, poisoned):
     overrides = (f"train.on_nan={policy}", "train.nan_limit=20", "train.loss_jump=1e6" if policy == "rollback" else "")
@@ -116,7 +117,7 @@ def test_left_out_and_interrupted_ends_with_the_same_bits(policy, chunks, tmp_pa
     same(final(RunFolder(tmp_path / "parted"), config), final(RunFolder(whole.folder), config))
 
 
-@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_beyond_the_limit_it_stops_and_nothing_bad_was_saved(policy, tmp_path, poisoned):
     config = settings(tmp_path, poisoned[0], f"train.on_nan={policy}", "train.nan_limit=1", "run.save_seconds=0")
     with pytest.raises(Diverged, match=r"\d+ (steps|chunks) of this epoch are lost, train\.nan_limit=1") as caught:
@@ -125,7 +126,7 @@ def test_beyond_the_limit_it_stops_and_nothing_bad_was_saved(policy, tmp_path, p
     assert all_finite(tmp_path / "run", config)
 
 
-@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_members_of_a_group_leave_their_own_steps_out(policy, tmp_path, poisoned):
     options = (f"train.on_nan={policy}", "train.nan_limit=20")
     config = settings(tmp_path, poisoned[0], *options, "train.seeds=2")
