@@ -27,12 +27,27 @@ class Key(NamedTuple):
     """One setting."""
 
     path: str
-    type: str
-    """The type in words: `integer > 0`, `none | last | standard`."""
     default: Any
     kind: str | None
     """The kind of its section that has it so; None where there are no kinds."""
-    doc: str
+    owner: Any
+    """The class whose field it is; None for a setting that is no field."""
+    words: tuple[str, str] = ("", "")
+    """Type and description of one that is no field."""
+
+    @property
+    def type(self) -> str:
+        """The type in words: `integer > 0`, `none | last | standard`."""
+        return self.words[0] if self.owner is None else words_of(_properties(self.owner)[self._name])
+
+    @property
+    def doc(self) -> str:
+        """What stands below the field; read from the source, which takes a second for all of them."""
+        return self.words[1] if self.owner is None else docs_of(self.owner).get(self._name, "")
+
+    @property
+    def _name(self) -> str:
+        return self.path.rpartition(".")[2]
 
     def describe(self) -> str:
         """Return what may stand there, in a sentence."""
@@ -88,10 +103,11 @@ def vocabulary() -> tuple[Key, ...]:
         if section not in CHOICES:
             out += _section(section, field.annotation, field.default)
             continue
-        out.append(Key(f"{section}.kind", " | ".join(CHOICES[section]), field.default.kind, None, KIND))
+        words = " | ".join(CHOICES[section]), KIND
+        out.append(Key(f"{section}.kind", field.default.kind, None, None, words))
         for kind, schema in SCHEMAS[section].items():
             defaults = {name: item.default for name, item in schema.model_fields.items() if name != "kind"}
-            out += [_key(f"{section}.{name}", schema, name, value, kind) for name, value in defaults.items()]
+            out += [Key(f"{section}.{name}", value, kind, schema) for name, value in defaults.items()]
     return tuple(out)
 
 
@@ -102,12 +118,8 @@ def _section(path: str, model: Any, default: Any) -> list[Key]:
         if fields_of(annotation):
             out += _section(f"{path}.{name}", annotation, inner)
         else:
-            out.append(_key(f"{path}.{name}", model, name, inner))
-    return out or [Key(path, "integer", default, None, "Version of the configuration's schema.")]
-
-
-def _key(path: str, model: Any, name: str, default: Any, kind: str | None = None) -> Key:
-    return Key(path, words_of(_properties(model)[name]), default, kind, docs_of(model).get(name, ""))
+            out.append(Key(f"{path}.{name}", inner, None, model))
+    return out or [Key(path, default, None, None, ("integer", "Version of the configuration's schema."))]
 
 
 @cache

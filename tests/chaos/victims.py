@@ -177,6 +177,8 @@ def judge(subject: str, folder: str, words: list[str]) -> dict[str, Any]:
     def hook(event: str, given: tuple[Any, ...]) -> None:
         if not armed:
             return
+        if event == "subprocess.Popen" and given[1] in OWN:
+            return
         if event in STARTED:
             done.append(f"{event} {given!r}"[:200])
         elif event == "open" and isinstance(given[0], str) and _writes(given):
@@ -204,6 +206,8 @@ STARTED = (
     *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn", "pickle.find_class"),
     *("socket.connect", "socket.getaddrinfo", "socket.sendto"),
 )
+OWN = (["uname", "-p"], ["git", "rev-parse", "HEAD"])
+"""What a run itself asks for, to note where it was trained."""
 CHANGED = ("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree")
 
 
