@@ -53,7 +53,7 @@ class RunFolder:
             document = json.loads((self.path / name).read_text())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / name} can not be read: {error}", hint="the run is damaged") from error
         if not isinstance(document, dict):
             return {}
@@ -91,7 +91,7 @@ class RunFolder:
         for line in text.splitlines():
             try:
                 lines.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
         return lines
 

@@ -14,6 +14,7 @@ from gym_jax.errors import CheckpointError, ConfigError
 from gym_jax.run.assemble import Shape, build_model, build_optimiser, reading
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, best_member, is_group, sound_members
+from gym_jax.run.snapshot import read_stopping
 from gym_jax.run.task import task_of
 from gym_jax.train.average import Weights, evaluation_params, evaluation_variables, weights_of
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
@@ -153,5 +154,5 @@ def best_step(run: RunFolder) -> int:
             attempt=f"gymjax {'runs show' if going else 'train --resume'} {run.path}",
             code="checkpoint.none",
         )
-    best = read_metadata(run.checkpoints / str(steps[-1]))["stopping"][2]  # 0: nothing was validated yet
+    best = read_stopping(read_metadata(run.checkpoints / str(steps[-1]))).best_step  # 0: nothing was validated yet
     return best if best and best in steps else steps[-1]

@@ -10,7 +10,8 @@ from gym_jax.run.ending import fail
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder
 from gym_jax.run.group import is_lost, member_run
 from gym_jax.run.plan import Plan, columns, fresh_states
-from gym_jax.run.session import Session, read_stopping
+from gym_jax.run.session import Session
+from gym_jax.run.snapshot import read_stopping
 from gym_jax.run.start import find_start, keep_settings, unnamed
 from gym_jax.run.trouble import trouble_of
 from gym_jax.train.checkpoint import read_metadata, saved_steps

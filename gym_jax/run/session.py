@@ -14,7 +14,7 @@ from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.optim import Plateau, with_scale
 from gym_jax.run.behind import Behind
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.snapshot import Snapshot, on_host, with_key
+from gym_jax.run.snapshot import Snapshot, on_host, read_plateau, read_stopping, with_key
 from gym_jax.run.trouble import Trouble
 from gym_jax.train.checkpoint import (
     mend,
@@ -263,18 +263,6 @@ class Session:
             return True
         self.faults[step] = f"the best step before it, {best}, is gone"
         return False
-
-
-def read_stopping(metadata: Mapping[str, Any]) -> EarlyStop:
-    """Return what a checkpoint knows of the best step so far."""
-    best, *rest = metadata["stopping"]
-    return EarlyStop(math.inf if best is None else best, *rest)
-
-
-def read_plateau(metadata: Mapping[str, Any]) -> Plateau:
-    """Return what a checkpoint knows of the learning rate; those of schema version 1 know nothing."""
-    best, *rest = metadata.get("plateau", (None,))
-    return Plateau(math.inf if best is None else best, *rest)
 
 
 @jax.jit

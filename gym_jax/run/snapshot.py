@@ -1,9 +1,14 @@
-"""A session as it is saved: on the host, so that training may go on meanwhile."""
+"""A session as it is saved: on the host, so that training may go on meanwhile; and how it is read."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 
+from gym_jax.errors import CheckpointError
+from gym_jax.optim import Plateau
+from gym_jax.train.stopping import EarlyStop
 from gym_jax.types import TrainState
 
 
@@ -28,3 +33,20 @@ def on_host(state: TrainState) -> TrainState:
 def with_key(state: TrainState) -> TrainState:
     """Return a state of the host with its key."""
     return state._replace(key=jax.random.wrap_key_data(state.key))
+
+
+def read_stopping(metadata: Mapping[str, Any]) -> EarlyStop:
+    """Return what a checkpoint knows of the best step so far. Raises CheckpointError when it is none of a run."""
+    if "stopping" not in metadata:
+        raise CheckpointError(
+            "a checkpoint does not say what was best: it is none of a training run",
+            hint="it is damaged, or was written by other means; Orbax itself opens it",
+        )
+    best, *rest = metadata["stopping"]
+    return EarlyStop(math.inf if best is None else best, *rest)
+
+
+def read_plateau(metadata: Mapping[str, Any]) -> Plateau:
+    """Return what a checkpoint knows of the learning rate; those of schema version 1 know nothing."""
+    best, *rest = metadata.get("plateau", (None,))
+    return Plateau(math.inf if best is None else best, *rest)

@@ -15,7 +15,7 @@ from gym_jax.run.group import MEMBERS, is_group, members_of
 from gym_jax.run.load import best_step, load_weights, read_config
 from gym_jax.run.plan import Plan, columns, fresh_state, parts_shown
 from gym_jax.run.runs import open_run
-from gym_jax.run.session import read_plateau
+from gym_jax.run.snapshot import read_plateau
 from gym_jax.train.average import with_params
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
 from gym_jax.train.loop import Position

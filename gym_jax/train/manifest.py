@@ -48,7 +48,7 @@ def find_fault(folder: Path) -> str | None:
                 return f"its file {name} has other bytes than were saved"
     except FileNotFoundError:
         return f"its manifest {MANIFEST} is gone"
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return f"its manifest {MANIFEST} can not be read: {type(error).__name__}"
     return None
 

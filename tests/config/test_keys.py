@@ -26,6 +26,14 @@ from gym_jax.config.schema import CHOICES, SCHEMAS, Config
 from gym_jax.errors import ConfigError
 
 
+def test_a_configuration_is_read_without_looking_descriptions_up(monkeypatch):
+    """They are taken from the source, which takes a second."""
+    monkeypatch.setattr(keys, "docs_of", None)
+    monkeypatch.setattr(keys, "_properties", None)
+    keys.vocabulary.cache_clear()
+    assert load_config([], ["model=mlp", "train.epochs=3"], {}, {"GYMJAX_TRAIN_SEED": "4"}).train.seed == 4
+
+
 def test_the_vocabulary_is_what_configurations_are_made_of():
     made = dict.fromkeys(flat(Config().document()))
     for section, names in CHOICES.items():

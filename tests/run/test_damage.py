@@ -12,7 +12,9 @@ from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_weights
 from gym_jax.run.train import resume_run, train_run
-from gym_jax.train.checkpoint import saved_steps
+from gym_jax.train import manifest
+from gym_jax.train.checkpoint import find_damage, saved_steps
+from gym_jax.train.manifest import MANIFEST
 
 OFTEN = ["run.save_seconds=0"]
 LATE = ["train.epochs=8", "optim=adam", "optim.lr=0.1", "schedule=warmup_constant", "schedule.warmup=0.99"]
@@ -134,3 +136,31 @@ def test_a_reader_meets_whole_steps_while_they_are_written_and_dropped(stopped, 
     monkeypatch.setattr(load, "restore_checkpoint", late)
     assert load.load_weights(run).step == 999
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("data.json", "[" * 100_000), ("status.json", "[" * 100_000), ("checkpoints/{step}/gym_jax.json", "[" * 100_000)],
+)
+def test_a_document_that_is_too_deep_is_damage(run, name, content):
+    (run.path / name.format(step=max(saved_steps(run.checkpoints)))).write_text(content)
+    with pytest.raises(CheckpointError):
+        evaluate_run(run)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../status.json"])
+def test_a_manifest_names_files_of_its_step_alone(run, name):
+    path = run.checkpoints / str(max(saved_steps(run.checkpoints))) / MANIFEST
+    document = json.loads(path.read_text())
+    del document["seal"]
+    document["files"][name] = [1, "0"]
+    path.write_text(json.dumps({**document, "seal": manifest._seal(document)}))
+    assert find_damage(path.parent) == f"its file {name} is gone"
+
+
+def test_a_step_that_tells_nothing_of_its_run_is_refused_in_words(run):
+    step = run.checkpoints / str(max(saved_steps(run.checkpoints)))
+    (step / MANIFEST).unlink()
+    (step / "_CHECKPOINT_METADATA").write_text("")
+    with pytest.raises(CheckpointError):
+        evaluate_run(run)

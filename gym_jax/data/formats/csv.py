@@ -14,11 +14,11 @@ from gym_jax.data.formats.dialect import (
     Dialect,
     find_dialect,
     lost_quote,
-    open_text,
     refuse_nul,
     rows_of,
     undecodable,
 )
+from gym_jax.data.formats.packed import is_packed, open_bytes, open_text
 from gym_jax.data.formats.table import Table, Wanted, is_number, missing_words, not_numeric, readable, refuse_empty
 from gym_jax.data.reading import Reading
 from gym_jax.data.words import named
@@ -104,7 +104,7 @@ def _parse(path: Path, dialect: Dialect, wanted: Wanted, block: int, *, spanning
     word = pa.dictionary(pa.int32(), pa.string())
     types = {name: pa.float64() if kind == "number" else word for name, kind in wanted.items()}
     types |= {n: pa.bool_() for n, kind in wanted.items() if kind == "number" and dialect.kinds[n] == "flag"}
-    with pa.input_stream(str(path), compression="gzip" if path.suffix.lower() == ".gz" else None) as stream:
+    with pa.PythonFile(open_bytes(path), "r") if is_packed(path) else pa.input_stream(str(path)) as stream:
         if dialect.encoding != "utf-8":
             stream = pa.transcoding_input_stream(stream, dialect.encoding, "utf-8")
         watched = Watched(stream)

@@ -1,14 +1,14 @@
 """How a text table is written: encoding, separator, decimal mark, header and kinds, found in its beginning or said."""
 
 import csv
-import gzip
 import io
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from gym_jax.data.formats.packed import open_bytes, open_text
 from gym_jax.data.formats.table import MISSING, is_number, refuse_empty, refuse_repeated
 from gym_jax.data.reading import Reading
 from gym_jax.data.words import command, named, shown
@@ -94,16 +94,6 @@ def find_dialect(path: Path, reading: Reading) -> Dialect:
     return Dialect(
         separator, decimal, encoding, names, kinds, header, missing, reading.missing_words, longest, tuple(notes)
     )
-
-
-def open_bytes(path: Path) -> Any:
-    """Open a plain or gzipped file."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
-    """Open a plain or gzipped text with its line ends as they are."""
-    return io.TextIOWrapper(open_bytes(path), "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
 
 
 def rows_of(stream: io.TextIOWrapper, dialect: Dialect, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:

@@ -1,11 +1,11 @@
 """JSON lines: one flat object a line."""
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 from gym_jax.data.formats.arrow import converted
+from gym_jax.data.formats.packed import is_packed, open_bytes, open_text
 from gym_jax.data.formats.table import MISSING, Kind, Table, Wanted, readable, refuse_empty
 from gym_jax.data.reading import Reading
 from gym_jax.data.words import named, shown
@@ -19,7 +19,7 @@ def open_jsonl(path: Path, reading: Reading) -> Table:
     where = named(path)
     samples: dict[str, list[Any]] = {}
     rows = 0
-    with readable(where), _text(path) as stream:
+    with readable(where), open_text(path, "utf-8") as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 rows += 1
@@ -54,7 +54,7 @@ def _quickly(path: Path, wanted: Wanted, samples: dict[str, list[Any]]) -> Any |
 
     types = {name: type_of(name, kind) for name, kind in wanted.items()}
     options = pj.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="ignore")
-    with pa.input_stream(str(path), compression="gzip" if _packed(path) else None) as stream:
+    with pa.PythonFile(open_bytes(path), "r") if is_packed(path) else pa.input_stream(str(path)) as stream:
         try:
             return pj.read_json(stream, parse_options=options)
         except pa.ArrowInvalid:
@@ -66,7 +66,7 @@ def _slowly(path: Path, wanted: Wanted, missing: set[str]) -> Any:
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {name: [] for name in wanted}
-    with _text(path) as stream:
+    with open_text(path, "utf-8") as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 row = _parse(line, number, path)
@@ -119,11 +119,3 @@ def _broken(path: Path, line: int, what: str) -> DataError:
 
 def _has_words(values: list[Any]) -> bool:
     return any(isinstance(value, str) for value in values)
-
-
-def _packed(path: Path) -> bool:
-    return path.suffix.lower() == ".gz"
-
-
-def _text(path: Path) -> Any:
-    return gzip.open(path, "rt", encoding="utf-8-sig") if _packed(path) else path.open(encoding="utf-8-sig")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gym_jax.data.formats.arrow import converted, kind_of
+from gym_jax.data.formats.packed import refuse_bomb
 from gym_jax.data.formats.table import Kind, Table, Wanted, readable, refuse_empty, refuse_repeated
 from gym_jax.data.reading import Reading
 from gym_jax.data.words import listed, named
@@ -25,8 +26,9 @@ def open_npz(path: Path, reading: Reading) -> Table:
     where = named(path)
     columns: list[tuple[str, Any]] = []
     with readable(where):
-        with zipfile.ZipFile(path):
-            pass  # of what is no archive NumPy says that it holds objects
+        with zipfile.ZipFile(path) as archive:  # of what is no archive NumPy says that it holds objects
+            members = archive.infolist()
+            refuse_bomb(path, path.stat().st_size, sum(member.file_size for member in members))
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: _array(archive, name, where) for name in archive.files}
             if deep := [name for name, array in arrays.items() if array.ndim == 3]:
@@ -92,6 +94,12 @@ def _open_cases(path: Path, arrays: dict[str, np.ndarray], deep: list[str], wher
 def _array(archive: Any, name: str, where: str) -> np.ndarray:
     try:
         array = archive[name]
+    except MemoryError as error:
+        raise DataError(
+            f"array `{name}` of {where} needs more memory than there is: {error}",
+            hint="its header may lie about its shape",
+            code="data.memory",
+        ) from error
     except ValueError as error:
         if not re.search("Object arrays", str(error)):
             raise

@@ -1,12 +1,12 @@
 """The `.ts` files of the UCR and UEA archives: one labelled case a line, its channels apart by colons."""
 
-import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gym_jax.data.formats.arrow import converted
+from gym_jax.data.formats.packed import is_packed, open_text
 from gym_jax.data.formats.table import Table, Wanted, is_number, readable, refuse_empty
 from gym_jax.data.reading import Reading
 from gym_jax.data.words import named, shown
@@ -24,8 +24,7 @@ def open_ts(path: Path, reading: Reading) -> Table:
     with readable(where):
         cases, labels = _parse(path)
     refuse_empty(len(cases), where)
-    packed = path.suffix.lower() == ".gz"
-    stem = path.name[: -len(".ts.gz" if packed else ".ts")]
+    stem = path.name[: -len(".ts.gz" if is_packed(path) else ".ts")]
     lengths = [case.shape[1] for case in cases]
     owner = np.repeat(np.arange(len(cases)), lengths)
     dims = [f"dim_{i}" for i in range(len(cases[0]))]
@@ -58,8 +57,7 @@ def _parse(path: Path) -> tuple[list[np.ndarray], list[Any]]:
     cases: list[np.ndarray] = []
     labels: list[Any] = []
     inside = False
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig") as stream:
+    with open_text(path, "utf-8") as stream:
         for number, line in enumerate(stream, 1):
             line = line.strip()
             if not line or line.startswith("#"):
