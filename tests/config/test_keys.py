@@ -7,6 +7,7 @@ import pytest
 from annotated_types import Ge, Gt, Lt
 from pydantic import BaseModel, Field, TypeAdapter
 
+from gym_jax.config import keys
 from gym_jax.config.document import flat
 from gym_jax.config.judge import judge
 from gym_jax.config.keys import (
@@ -30,7 +31,7 @@ def test_a_configuration_is_read_without_looking_descriptions_up(monkeypatch):
     """They are taken from the source, which takes a second."""
     monkeypatch.setattr(keys, "docs_of", None)
     monkeypatch.setattr(keys, "_properties", None)
-    keys.vocabulary.cache_clear()
+    vocabulary.cache_clear()
     assert load_config([], ["model=mlp", "train.epochs=3"], {}, {"GYMJAX_TRAIN_SEED": "4"}).train.seed == 4
 
 
