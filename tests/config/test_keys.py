@@ -30,7 +30,6 @@ from gym_jax.errors import ConfigError
 def test_a_configuration_is_read_without_looking_descriptions_up(monkeypatch):
     """They are taken from the source, which takes a second."""
     monkeypatch.setattr(keys, "docs_of", None)
-    monkeypatch.setattr(keys, "_properties", None)
     vocabulary.cache_clear()
     assert load_config([], ["model=mlp", "train.epochs=3"], {}, {"GYMJAX_TRAIN_SEED": "4"}).train.seed == 4
 
