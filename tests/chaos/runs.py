@@ -132,10 +132,15 @@ def elsewhere(bench: Bench, number: int) -> Outcome:
 
 
 ROWS = {
-    "1": Row("whole runs killed at random moments, gone on to the bit", lambda bench: list(range(200)), killed),
-    "7": Row(
-        "SIGTERM: left in time with 143, no step lost, gone on to the bit", lambda bench: list(range(60)), stopped
+    "1": Row(
+        "whole runs killed at random moments, gone on to the bit", lambda bench: list(range(200)), killed, every=20
     ),
-    "8": Row("a second writer refused, the first to the bit", lambda bench: list(range(50)), second),
-    "9": Row("canonical shards elsewhere, to the bit", lambda bench: list(range(3 * len(PLACES))), elsewhere, every=1),
+    "7": Row(
+        "SIGTERM: left in time with 143, no step lost, gone on to the bit",
+        lambda bench: list(range(60)),
+        stopped,
+        every=7,
+    ),
+    "8": Row("a second writer refused, the first to the bit", lambda bench: list(range(50)), second, every=25),
+    "9": Row("canonical shards elsewhere, to the bit", lambda bench: list(range(3 * len(PLACES))), elsewhere, every=4),
 }
