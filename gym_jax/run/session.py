@@ -1,6 +1,5 @@
 """What a training run carries from chunk to chunk, and how it is saved and taken up again."""
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,7 +135,7 @@ class Session:
             "position": list(self.position),
             "stopping": [_number(self.stopping.best), *self.stopping[1:]],
             "plateau": [_number(self.plateau.best), *self.plateau[1:]],
-            "sums": self.sums,
+            "sums": dict(self.sums),  # a copy: it is saved later, perhaps while the next chunk is added up
             "trouble": self.trouble.to_json(),
         }
 
@@ -178,8 +177,7 @@ class Session:
         if not _finite(self.state.params):
             raise self._diverged(f"a parameter is not finite at step {self.step}")
         best, self.best = self.best, None
-        metadata = copy.deepcopy(self.metadata())
-        return Snapshot(self.step, self.position.epoch, on_host(self.state), metadata, self.best_step, best)
+        return Snapshot(self.step, self.position.epoch, on_host(self.state), self.metadata(), self.best_step, best)
 
     def _commit(self, taken: Snapshot) -> None:
         self.folder.sync("metrics.jsonl")

@@ -11,7 +11,7 @@ from gym_jax.run import session
 from gym_jax.run.behind import Behind
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.train import resume_run, train_run
-from gym_jax.train.checkpoint import saved_steps
+from gym_jax.train.checkpoint import read_metadata, saved_steps
 
 
 def test_one_thing_at_a_time_is_taken_once():
@@ -103,3 +103,16 @@ def test_a_disk_that_fails_behind_ends_the_run(tmp_path, monkeypatch):
     assert (status["status"], status["exit_code"]) == ("failed", 6)
     monkeypatch.undo()
     assert resume_run(RunFolder(tmp_path / "run")).status == "done"
+
+
+def test_what_is_saved_later_says_what_was_then(tmp_path):
+    """The best state waits for the next save: what is added up meanwhile belongs to the next epoch."""
+    config = small_config(tmp_path, "mlp", "train.epochs=3")
+    with pytest.raises(Interrupted):
+        train_run(config, folder=tmp_path / "run", stop=StopAt(8))
+    checkpoints = tmp_path / "run" / "checkpoints"
+    for step in saved_steps(checkpoints):
+        metadata = read_metadata(checkpoints / str(step))
+        counted = metadata["sums"].get("loss", [0, 0])[1]
+        assert (counted > 0) == (metadata["position"][1] > 0), "sums begin anew with an epoch"
+    assert len(saved_steps(checkpoints)) == 2
