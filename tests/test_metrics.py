@@ -73,6 +73,13 @@ def test_chunks_merge_in_any_order(seed):
         np.testing.assert_allclose(one, other, rtol=FLOAT64, err_msg=name)
 
 
+def test_a_single_value_merges_with_nothing():
+    one = measure(np.array([5.0]), np.array([3.0]), np.ones(1, bool), np.zeros(1, int), 1)
+    for both in (Totals.zero(1).merge(one), one.merge(Totals.zero(1))):
+        for field, value in zip(both, one, strict=True):
+            np.testing.assert_array_equal(field, value)
+
+
 def test_collapse_is_one_group_of_all():
     forecast, truth, observed, group = draw()
     collapsed = measure(forecast, truth, observed, group, 4).collapse()

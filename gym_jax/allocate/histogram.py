@@ -48,12 +48,10 @@ def percentile(
     weights = np.asarray(weights, np.float64)
     total = np.cumsum(weights, axis=-1)
     whole, filled = total[..., -1:], weights > 0
-    last = weights.shape[-1] - 1 - np.argmax(filled[..., ::-1], axis=-1)
     wanted = np.expand_dims(np.asarray(share, np.float64), -1) * whole
     reached = np.argmax((total >= wanted) & (total > 0), axis=-1)
-    bucket = np.minimum(reached, last)
     ends = np.append(buckets.starts[1:], buckets.starts[-1])
-    return np.where(filled.any(axis=-1), ends[bucket], 0.0)
+    return np.where(filled.any(axis=-1), ends[reached], 0.0)
 
 
 def decaying(

@@ -29,6 +29,11 @@ def test_exponential_buckets_are_those_of_the_autoscalers_own_tests():
     assert_allclose(buckets.starts, [0, 40, 100, 190, 325, 527.5])
 
 
+def test_few_buckets_by_hand():
+    """Widths 1, 2, 4 ... : 2 lies in the bucket from 1 to 3."""
+    assert exponential_buckets(2.0, 1.0, 2.0).starts.tolist() == [0, 1, 3]
+
+
 def test_there_are_176_buckets_and_the_last_begins_where_it_should():
     assert len(CPU.starts) == len(MEMORY.starts) == 176
     assert CPU.starts[-1] == pytest.approx(1021.109, abs=5e-4)

@@ -3,7 +3,7 @@
 python tests/chaos/scoreboard.py [--full] [--rows 2,4] [--subject plain-orbax] [--only 2:17] [--part 1/4]
 
 Every row prints how many faults there were, how many came out right with the 95 % Wilson bounds, and a line that
-repeats each failure. A hang counts as a failure. Without `--full` every tenth fault is tried.
+repeats each failure. A hang counts as a failure. Without `--full` one fault in so many of a row is tried.
 """
 
 import argparse
@@ -25,15 +25,15 @@ def chosen(row: Row, bench: Bench, given: argparse.Namespace) -> Iterator[int]:
     if given.only:
         yield int(given.only.partition(":")[2])
         return
-    faults = row.faults(bench) if given.full or row.every else []
     part, parts = (int(word) for word in given.part.split("/"))
-    every = 1 if given.full else row.every
-    yield from faults[part - 1 :: parts * every] if every else []
+    every = given.fewer * (1 if given.full else row.every or 1)
+    yield from row.faults(bench)[part - 1 :: parts * every]
 
 
 def main(given: argparse.Namespace) -> int:
     """Try the faults, print a line a row and one for every failure; return 1 when one came out wrong."""
-    names = [given.only.partition(":")[0]] if given.only else given.rows.split(",")
+    asked = given.only.partition(":")[0] if given.only else given.rows
+    names = asked.split(",") if asked else [name for name, row in ROWS.items() if given.full or row.every]
     failures = 0
     with tempfile.TemporaryDirectory(prefix="gym-jax-chaos-") as root:
         bench = Bench(given.subject, root)
@@ -61,9 +61,10 @@ def main(given: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--rows", help="such as 2,4; all by default, without --full those that no test tries anyway")
     parser.add_argument("--subject", default="gym_jax", help="gym_jax, plain-orbax or plain-orbax-async")
     parser.add_argument("--full", action="store_true", help="every fault instead of a tenth")
+    parser.add_argument("--fewer", type=int, default=1, help="of these one in so many")
     parser.add_argument("--only", help="one fault of a row, such as 4:17")
     parser.add_argument("--part", default="1/1", help="such as 2/4: every fourth fault, beginning with the second")
     parser.add_argument("--show", type=int, default=10, help="failures that are shown")

@@ -116,6 +116,13 @@ def test_too_few_windows_are_refused():
         calibrate(np.ones((29, 1, 1, 1)), np.zeros(29, int), ["a"], levels=[0.8])
 
 
+def test_each_target_needs_its_own_windows():
+    scores = np.ones((50, 1, 3, 2))
+    scores[29:, :, :, 1] = np.nan
+    with pytest.raises(DataError, match="29 held-out windows are too few"):
+        calibrate(scores, np.zeros(50, int), ["a"], levels=[0.8])
+
+
 def test_a_calibration_keeps_every_bit_in_json():
     generator = np.random.default_rng(0)
     found = calibrate(generator.normal(size=(90, 4, 3, 2)), np.repeat([0, 2], 45), "abc")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gym_jax.data import fit_scaler, make_panel, make_windows, origins, split_by_time
-from gym_jax.evaluate.score import report, score, verdict
+from gym_jax.evaluate.score import forecasts, report, score, score_members, verdict
 from gym_jax.metrics import naive_errors
 
 
@@ -52,6 +52,62 @@ def test_every_error_is_the_formula_over_every_observed_element():
     assert got["per_horizon"]["mase"] == near([(miss / naive[owner, 0])[step == s].mean() for s in range(horizon)])
 
 
+def few_windows():
+    """Return a panel of one rising series with its windows and what scoring them takes."""
+    panel = make_panel(
+        np.zeros(60, int),
+        ["a"],
+        np.arange(60),
+        np.arange(60.0)[:, None] % 7,
+        channels=("cpu",),
+        targets=1,
+        clock="step",
+    )
+    split = split_by_time(panel)
+    scaler = fit_scaler(panel, split.train)
+    rows, series = origins(panel, split.train, context=8, horizon=3)
+    windows = make_windows(panel, scaler, rows, series, context=8, horizon=3)
+    naive = naive_errors(panel.values, panel.mask, split.train.begin, split.train.end, 1)
+    return panel, scaler, windows, naive
+
+
+@pytest.mark.parametrize("at_once", [4, 8, 1 << 16])
+def test_every_window_is_forecast_once_and_in_order_in_calls_of_one_shape(monkeypatch, at_once):
+    monkeypatch.setattr("gym_jax.evaluate.score.ROWS_AT_ONCE", at_once)
+    _, scaler, windows, _ = few_windows()
+    shapes, guess = set(), np.random.default_rng(0).normal(size=(len(windows), 3, 1)).astype(np.float32)
+
+    def forecast(examples, order):
+        shapes.add(order.shape)
+        return guess[np.maximum(order, 0)]
+
+    pieces = list(forecasts(forecast, windows, scaler, batch_size=4))
+    index = np.concatenate([piece[0] for piece in pieces])
+    assert index.tolist() == list(range(len(windows)))
+    restored = scaler.restore(guess, np.zeros(len(windows), int))
+    np.testing.assert_array_equal(np.concatenate([piece[1] for piece in pieces]), restored)
+    assert len(shapes) == 1, "else it would be compiled again"
+    assert max(shape[0] for shape in shapes) == max(1, min(at_once // 4, -(-len(windows) // 4)))
+
+
+def test_the_mean_of_members_is_scored_behind_them():
+    panel, scaler, windows, naive = few_windows()
+    guesses = np.random.default_rng(1).normal(size=(2, len(windows), 3, 1)).astype(np.float32)
+    members = [lambda examples, order, guess=guess: guess[np.maximum(order, 0)] for guess in guesses]
+    found = score_members(members, windows, panel, scaler, naive, batch_size=4)
+    assert len(found) == 3
+
+    def mean(examples, order):
+        return guesses.mean(axis=0)[np.maximum(order, 0)]
+
+    alone = report(score(mean, windows, panel, scaler, naive, batch_size=4), panel, naive)["cpu"]
+    together = report(found[2], panel, naive)["cpu"]
+    assert together["mae"] == pytest.approx(alone["mae"], rel=1e-6)
+    one = report(found[0], panel, naive)["cpu"]
+    assert one == report(score(members[0], windows, panel, scaler, naive, batch_size=4), panel, naive)["cpu"]
+    assert len(score_members(members[:1], windows, panel, scaler, naive, batch_size=4)) == 1, "there is no mean of one"
+
+
 @pytest.mark.parametrize(
     ("own", "rivals", "words"),
     [
@@ -65,6 +121,7 @@ def test_every_error_is_the_formula_over_every_observed_element():
             {"last": 1.0, "linear": 2.0},
             "cpu: m does NOT beat `last`; its MAE is 50.0% above the best baseline, `last`.",
         ),
+        (1.5, {"last": 2.0}, "cpu: m beats every baseline; its MAE is 25.0% below the best of them, `last`."),
         (1.0, {"last": 1.0}, "cpu: m does NOT beat `last`; its MAE is 0.0% above the best baseline, `last`."),
         (0.1, {"last": 0.0}, "cpu: m does NOT beat `last`, which makes no error at all."),
         (None, {"last": 1.0}, "cpu: the forecast of m is not finite."),

@@ -100,6 +100,7 @@ def test_where_nothing_can_be_said():
         found = diebold_mariano(difference, horizon=3)
         assert math.isnan(found.statistic)
         assert math.isnan(found.p)
+        assert found[3:] == (int(np.isfinite(difference).sum()), 0), "no lag was used"
 
 
 def test_under_the_null_one_in_twenty_is_rejected():

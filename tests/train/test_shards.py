@@ -100,6 +100,16 @@ def test_what_does_not_divide_is_refused(rows, shards, accumulate, told):
         make_train_step(MODELS["mlp"], losses.mae, tx, shards=shards, accumulate=accumulate)(state, batch)
 
 
+def test_a_device_may_hold_one_shard_of_an_odd_number_of_rows():
+    windows, tx = small_windows(), sgd()
+    layout = make_layout("cores", 4)
+    state = init_state(MODELS["mlp"], tx, jax.random.key(0), windows.take(jnp.arange(2)).inputs)
+    step_for = functools.partial(make_train_step, MODELS["mlp"], losses.mae, tx, shards=4)
+    epoch = make_epoch(step_for, layout)
+    _, metrics = epoch(layout.replicate(state), layout.replicate(windows), np.arange(24).reshape(2, 12))
+    assert np.isfinite(metrics["loss"].total).all()
+
+
 def test_devices_that_do_not_share_the_shards_are_refused():
     with pytest.raises(ValueError, match="6 shards do not share a batch of 16 rows evenly over 4 devices"):
         trained(MODELS["mlp"], "cores", 4, shards=6)
