@@ -143,6 +143,8 @@ def _same_settings(was: Config, now: Config) -> bool:
     left_open: dict[str, Any] = {} if now.train.init_step is not None else {"init_step": None}
     if now.train.placement == "auto":
         left_open |= {"placement": "auto", "devices": now.train.devices}
+    if now.train.shards is not None:  # they may be anywhere
+        left_open |= {"placement": now.train.placement, "devices": now.train.devices}
     if now.train.compile == "auto":
         left_open |= {"compile": "auto"}
     was = was.model_copy(update={"train": was.train.model_copy(update=left_open)})

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from harness import Bench, Outcome, Row, words_of
 
-SECONDS, MEGABYTES = 20, 300
-"""What a refusal may take: a process begins with some 200 MB that JAX and the first program take."""
+SECONDS, MEGABYTES = 20, 500
+"""What a refusal may take: JAX and its first program some 200 MB; a packed file may grow a hundredfold."""
 Make = Callable[[Path], list[str]]
 """Makes what is hostile in a folder that holds `run`, a small run, and `data.csv`; returns the words to type."""
 

@@ -133,7 +133,7 @@ def elsewhere(bench: Bench, number: int) -> Outcome:
 
 ROWS = {
     "1": Row(
-        "whole runs killed at random moments, gone on to the bit", lambda bench: list(range(200)), killed, every=20
+        "whole runs killed at random moments, gone on to the bit", lambda bench: list(range(200)), killed, every=40
     ),
     "7": Row(
         "SIGTERM: left in time with 143, no step lost, gone on to the bit",
