@@ -71,7 +71,7 @@ def few_windows():
     return panel, scaler, windows, naive
 
 
-@pytest.mark.parametrize("at_once", [4, 8, 1 << 16])
+@pytest.mark.parametrize("at_once", [4, 8, 12, 20, 28, 1 << 16])
 def test_every_window_is_forecast_once_and_in_order_in_calls_of_one_shape(monkeypatch, at_once):
     monkeypatch.setattr("gym_jax.evaluate.score.ROWS_AT_ONCE", at_once)
     _, scaler, windows, _ = few_windows()
