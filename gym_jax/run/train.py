@@ -84,7 +84,7 @@ def resume_run(
     """
     deadline = _deadline(max_seconds)
     was = read_config(run)
-    config = was if config is None else config
+    config = was if config is None else _as_settled(was, config)
     refuse_changes(was, config, run)
     with run.lock():
         status = run.read_json("status.json")
@@ -138,17 +138,26 @@ def find_resumable(config: Config, folder: str | Path | None = None) -> RunFolde
 
 def _same_settings(was: Config, now: Config) -> bool:
     """Return whether a run was begun with these settings; what it settled on by itself is its own."""
-    if now.run.parent_step is None:
-        was = was.model_copy(update={"run": was.run.model_copy(update={"parent_step": None})})
-    left_open: dict[str, Any] = {} if now.train.init_step is not None else {"init_step": None}
-    if now.train.placement == "auto":
-        left_open |= {"placement": "auto", "devices": now.train.devices}
+    now = _as_settled(was, now)
     if now.train.shards is not None:  # they may be anywhere
-        left_open |= {"placement": now.train.placement, "devices": now.train.devices}
-    if now.train.compile == "auto":
-        left_open |= {"compile": "auto"}
-    was = was.model_copy(update={"train": was.train.model_copy(update=left_open)})
+        place = {"placement": now.train.placement, "devices": now.train.devices}
+        was = was.model_copy(update={"train": was.train.model_copy(update=place)})
     return was.document() == now.document()
+
+
+def _as_settled(was: Config, now: Config) -> Config:
+    """Return the settings with what a run has settled on by itself, wherever they leave it open."""
+    train: dict[str, Any] = {}
+    if now.train.init_step is None:
+        train["init_step"] = was.train.init_step
+    if now.train.placement == "auto":
+        train["placement"] = was.train.placement
+        train["devices"] = was.train.devices if now.train.devices is None else now.train.devices
+    if now.train.compile == "auto":
+        train["compile"] = was.train.compile
+    step = was.run.parent_step if now.run.parent_step is None else now.run.parent_step
+    update = {"train": now.train.model_copy(update=train), "run": now.run.model_copy(update={"parent_step": step})}
+    return now.model_copy(update=update)
 
 
 def _train(

@@ -12,7 +12,7 @@ from gym_jax.errors import Interrupted
 from gym_jax.run import fit, placement, plan
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.placement import LONG, SHARED, layouts_of
-from gym_jax.run.train import resume_run, train_run
+from gym_jax.run.train import find_resumable, resume_run, train_run
 from gym_jax.train.parallel import make_layout
 
 LARGE, SMALL = int(10 * SHARED), int(SHARED / 10)
@@ -81,7 +81,9 @@ def test_the_winner_is_kept_told_and_used_again(tmp_path):
     assert [event.facts["placement"] for event in told if event.kind == "placement"] == [won["placement"]]
 
     told.clear()
-    assert resume_run(run, watch=told.append).status == "done"
+    found = find_resumable(config, run.path)
+    assert found is not None, "`--resume auto` finds a run that has settled what was left open"
+    assert resume_run(found, config=config, watch=told.append).status == "done"
     assert not [event for event in told if event.kind == "placement"]
     assert run.read_json("choices.json") == choices
 
