@@ -93,6 +93,13 @@ def train_folds(
             attempt="gymjax cv ... schedule=warmup_cosine",
             code="config.conflict",
         )
+    if config.train.on_nan != "stop" or config.train.loss_jump is not None:
+        raise ConfigError(
+            "train.on_nan and train.loss_jump do not go with folds",
+            hint="steps are left out of a run of its own; a fold that diverges is told and ends the command",
+            attempt="gymjax cv ... train.on_nan=stop train.loss_jump=null",
+            code="config.conflict",
+        )
     kind = config.model.kind
     if MODELS[kind].solve is not None:
         models = [build_model(config, shape_of(fold.prepared)) for fold in folds]

@@ -91,6 +91,9 @@ def test_folds_that_can_not_be_are_refused(tmp_path):
         cross_validate(settings(tmp_path), kind="series", folds=9)
     with pytest.raises(ConfigError, match="schedule=plateau does not go with folds"):
         cross_validate(settings(tmp_path, "schedule=plateau"), folds=2)
+    for word in ("train.on_nan=skip", "train.loss_jump=20"):
+        with pytest.raises(ConfigError, match=r"train\.on_nan and train\.loss_jump do not go with folds"):
+            cross_validate(settings(tmp_path, word), folds=2)
     with pytest.raises(DataError, match="fold 1 has no train window"):
         cross_validate(settings(tmp_path), folds=40)
 
