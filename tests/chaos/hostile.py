@@ -40,7 +40,7 @@ CASES: dict[str, Make] = {
 def _configured(folder: Path, text: str) -> list[str]:
     (folder / "evil.yaml").write_text(text)
     (folder / "evil.py").write_text("open('../executed', 'w')\n")
-    return ["train", "--data", "data.csv", "--config", "evil.yaml", *QUICK]
+    return ["train", "--config", "evil.yaml", "--dry-run"]  # nothing on the line stands above what it says
 
 
 def attempt(bench: Bench, number: int) -> Outcome:

@@ -40,6 +40,17 @@ def setting(line: str) -> Callable[[Path], object]:
     return lambda run: (run / "config.yaml").open("a").write(line)
 
 
+def replaced(words: str, others: str) -> Callable[[Path], object]:
+    """Return what puts other words into a run's settings."""
+
+    def change(run: Path) -> object:
+        text = (run / "config.yaml").read_text()
+        assert words in text
+        return (run / "config.yaml").write_text(text.replace(words, others))
+
+    return change
+
+
 def manifest(name: str) -> Callable[[Path], object]:
     """Return what has a manifest name a file anywhere, with a seal that is right."""
 
@@ -108,7 +119,8 @@ RUN: dict[str, Make] = {
         for name in ("-1", "1e3", "0x10", "99999999999999999999999999", "5.deleted", "7.bad-1", "latest", " 5", "5 ")
     },
     **{f"settings: {name}": run_with(setting(text), *LATER) for name, text in list(YAML.items())[:9]},
-    "parent that climbs": run_with(setting("# x\n"), "runs", "show", "../precious/.."),
+    "a parent that climbs": run_with(replaced("parent: null", "parent: ../../precious"), *LATER),
+    "a parent with code": run_with(replaced("parent: null", "parent: $(touch executed)"), *LATER),
     "choices of many devices": run_with(document("choices.json", placement="cores", devices=10**9), *LATER),
     "choices of a long chunk": run_with(document("choices.json", chunk=10**15), *LATER),
     "choices with code": run_with(
@@ -122,7 +134,9 @@ RUN: dict[str, Make] = {
     "a status with code": run_with(
         document("status.json", status="__import__('os')", steps="../../evil"), "runs", "show"
     ),
-    "a pinned step elsewhere": run_with(document("status.json", pinned={"../../precious": "x"}), *LATER),
+    "a pinned step elsewhere": run_with(
+        lambda run: (run / "pins.jsonl").write_text('{"step": "../../precious", "by": "x"}\n'), *LATER
+    ),
     "lines of metrics that are huge": run_with(
         lambda run: (run / "metrics.jsonl").write_text('{"epoch": 1, "step": 1e999, "x": ' + "9" * 100_000 + "}\n"),
         *LATER,
@@ -130,5 +144,5 @@ RUN: dict[str, Make] = {
     "an allocation of lies": run_with(
         lambda run: (run / "allocation.json").write_bytes(PICKLED), "allocate", "recommend"
     ),
-    "intervals of lies": run_with(lambda run: (run / "intervals.json").write_bytes(PICKLED), "predict"),
+    "intervals of lies": run_with(lambda run: (run / "calibration.json").write_bytes(PICKLED), "predict"),
 }
