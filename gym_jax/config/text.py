@@ -1,5 +1,6 @@
 """The text of a YAML file, judged before anything is built of it: errors name their line, bombs never go off."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from gym_jax.errors import ConfigError
 
 LARGEST, DEEPEST, MOST = 2**20, 50, 100_000
 """Bytes of a file, levels in it, and values that it stands for once its anchors are written out."""
+OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+"""What YAML 1.1 takes for a number to the base of 8 or 60, and hardly anybody means so."""
 SHAPE = "a configuration is `section: {key: value}`"
 EXAMPLE = "gymjax config init mine.yaml"
 """What writes a file that is right, with every setting explained."""
@@ -84,6 +87,13 @@ def _walk(text: str, name: str) -> None:
             continue
         if not around and not isinstance(event, yaml.MappingStartEvent) and getattr(event, "value", True):
             raise ConfigError(f"`{name}` holds no mapping", hint=SHAPE, attempt=EXAMPLE)
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and OTHER_BASE.fullmatch(event.value):
+            base = 60 if ":" in event.value else 8
+            raise ConfigError(
+                f"{line}: YAML takes {event.value} for a number to the base of {base}",
+                hint="write a number without zeros before it and colons in it; a word in quotes",
+                attempt=EXAMPLE,
+            )
         if isinstance(event, yaml.CollectionStartEvent):
             around.append((event.anchor, 1))
             if len(around) > DEEPEST:

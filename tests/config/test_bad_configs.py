@@ -292,6 +292,18 @@ BAD = {
         "hint: did you mean `null`?",
         "try: gymjax config show train",
     ),
+    "a number with a zero before it": (
+        file("train:\n  epochs: 012\n"),
+        "error: `bad.yaml` line 2: YAML takes 012 for a number to the base of 8",
+        "hint: write a number without zeros before it and colons in it; a word in quotes",
+        "try: gymjax config init mine.yaml",
+    ),
+    "a number with colons in it": (
+        file("train:\n  epochs: 190:20:30\n"),
+        "error: `bad.yaml` line 2: YAML takes 190:20:30 for a number to the base of 60",
+        "hint: write a number without zeros before it and colons in it; a word in quotes",
+        "try: gymjax config init mine.yaml",
+    ),
     "a number for a text": (
         file("data:\n  path: 3\n"),
         "error: `data.path=3` (from `bad.yaml`) is no text",
