@@ -46,10 +46,8 @@ EQUIVALENT = {
     ("ops.dense", "small = "): "chooses between ways that give the same",
     ("ops.dense", "if rows < MANY"): "chooses between ways that give the same",
     ("train.step", "grads, total, changed, count = add_shards("): "shards are given here",
-    ("train.step", "return grads, total, count, mean_of_shards("): "shards are given here",
     ("data.scale", "out[i, part] = np.where(t < 0.5"): "two ways to interpolate that differ by rounding",
     ("data.windows", "targets = jnp.where(known"): "what has no weight may be anything",
-    ("data.windows", "targets = jnp.where(ahead"): "what has no weight may be anything",
     ("data.impute", "before = lax.cummax("): "any number below 0 says that there is none",
     ("data.impute", "share = (step - left)"): "neighbours have nothing between them",
     ("evaluate.score", "ROWS_AT_ONCE ="): "bounds the memory, not the result",
@@ -58,18 +56,14 @@ EQUIVALENT = {
     ("evaluate.conformal", "PRIOR ="): "a choice and no computation",
 }
 """Lines, by their beginning, whose mutants mean the same, and why; they are counted apart."""
-SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.Lt: ast.GtE,
-    ast.LtE: ast.Gt,
-    ast.Gt: ast.LtE,
-    ast.GtE: ast.Lt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-}
+OPPOSITES: tuple[tuple[type[ast.AST], type[ast.AST]], ...] = (
+    (ast.Add, ast.Sub),
+    (ast.Mult, ast.Div),
+    (ast.Lt, ast.GtE),
+    (ast.LtE, ast.Gt),
+    (ast.Eq, ast.NotEq),
+)
+SWAPPED = dict(OPPOSITES) | {other: one for one, other in OPPOSITES}
 NAMES = {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "sum": "mean", "mean": "sum"}
 
 
