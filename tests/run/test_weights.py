@@ -123,7 +123,7 @@ def test_a_start_is_not_the_best_step_of_a_run_without_validation(tmp_path):
 def test_the_rate_that_is_logged_is_the_one_that_moved_the_parameters(tmp_path):
     """Plain gradient descent, one step an epoch: what the parameters moved is the rate times the gradient's norm."""
     overrides = ("optim=sgd", "optim.lr=0.1", "schedule=one_cycle", "schedule.rise=2", "schedule.steps=4")
-    once = ("train.batch_size=100000", "train.clip=null", "model.dropout=0", "run.save_seconds=0", "data.split.val=0")
+    once = ("train.batch_size=100000", "train.clip=null", "model.dropout=0", "run.save_seconds=0", "run.save_behind=false")
     folder = tmp_path / "run"
     places = []
 
@@ -133,7 +133,8 @@ def test_the_rate_that_is_logged_is_the_one_that_moved_the_parameters(tmp_path):
             params = load_weights(open_run(folder), step).params
             places.append(np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(params)]))
 
-    config = small_config(tmp_path, "mlp", *overrides, *once, "data.split.train=0.8", "train.epochs=4")
+    whole = ("data.split.train=0.8", "data.split.val=0", "train.epochs=4")
+    config = small_config(tmp_path, "mlp", *overrides, *once, *whole)
     train_run(config, folder=folder, watch=look)
     lines = RunFolder(folder).read_lines("metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
