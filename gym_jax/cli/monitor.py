@@ -12,7 +12,7 @@ from gym_jax.cli.candidates import complete_run
 from gym_jax.cli.options import AsJson, Root
 
 if TYPE_CHECKING:
-    from gym_jax.serve.watcher import Watcher
+    from gym_jax.run.folder import RunFolder
 
 PORT = 8642
 
@@ -77,12 +77,12 @@ def monitor(
     with bind(host, port) as listening, stop_on_signals():
         url = url_of(listening, host)
         if as_json:
-            print_json("monitor", {"url": url, "root": _shown(watcher), "token": token is not None})
+            print_json("monitor", {"url": url, "root": watcher.shown, "token": token is not None})
         else:
             print(url)
             for note in notes:
                 print(f"note: {note}", file=sys.stderr)
-            print(f"watching {_shown(watcher)}; Ctrl-C ends it", file=sys.stderr)
+            print(f"watching {watcher.shown}; Ctrl-C ends it", file=sys.stderr)
         sys.stdout.flush()
         if open_browser:
             import webbrowser
@@ -91,7 +91,7 @@ def monitor(
         make_server(app).run(sockets=[listening])
 
 
-def _find(where: str | None, root: str | None) -> "tuple[Path, object]":
+def _find(where: str | None, root: str | None) -> "tuple[Path, RunFolder | None]":
     """Return the folder of runs to watch and, if it is only one of them, that run. Raises CheckpointError."""
     from gym_jax.errors import CheckpointError
     from gym_jax.run.runs import ROOT, open_run
@@ -127,7 +127,3 @@ def _token(host: str, path: str | None) -> tuple[str | None, list[str]]:
         attempt=f"gymjax monitor --host {host} --token-file FILE",
         code="serve.token",
     )
-
-
-def _shown(watcher: "Watcher") -> str:
-    return str(watcher.root if watcher.only is None else watcher.only.path)

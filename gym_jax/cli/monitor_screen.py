@@ -50,9 +50,7 @@ def print_screen(watcher: Watcher) -> None:
     console.print(frame(watcher.snapshot(), watcher, console, every_run=True))
 
 
-def frame(
-    snapshot: dict[str, Any], watcher: Watcher, console: Console, *, every_run: bool = False
-) -> RenderableType:
+def frame(snapshot: dict[str, Any], watcher: Watcher, console: Console, *, every_run: bool = False) -> RenderableType:
     """Return a frame: the machine, a line for every run that fits, and why those that failed did."""
     runs = snapshot["runs"]
     shown = runs if every_run else runs[: max(1, console.height - 8)]

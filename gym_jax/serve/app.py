@@ -21,6 +21,7 @@ from gym_jax.serve.hub import Hub, compact
 from gym_jax.serve.thin import LEAST, MOST
 from gym_jax.serve.watcher import Watcher
 
+ALONE = Rules()
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 PAGES = 64
 """Pages that may listen at the same time."""
@@ -33,7 +34,7 @@ def make_app(
     root: str | Path,
     *,
     only: RunFolder | None = None,
-    rules: Rules = Rules(),
+    rules: Rules = ALONE,
     every: float = 1.0,
     desk: Desk | None = None,
 ) -> Starlette:
@@ -45,11 +46,11 @@ def make_app(
     hub = Hub(Watcher(Path(root), only, every))
     app = Starlette(routes=make_routes(hub, desk or Desk(), rules))
     app.state.hub = hub
-    app.add_middleware(guarded, rules=rules)  # type: ignore[arg-type]
+    app.add_middleware(guarded, rules=rules)
     return app
 
 
-def make_routes(hub: Hub, desk: Desk, rules: Rules = Rules()) -> list[BaseRoute]:
+def make_routes(hub: Hub, desk: Desk, rules: Rules = ALONE) -> list[BaseRoute]:
     """Return the routes of the page, of its documents and of its events."""
     parts = static_files()
 

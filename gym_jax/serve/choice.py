@@ -10,27 +10,29 @@ from gym_jax.metrics import plain
 
 
 class Band(NamedTuple):
-    """An interval of forecasts, step by step, and which quantile its upper end is."""
+    """An interval of forecasts, step by step."""
 
     name: str
-    quantile: float
+    upper: str
+    """What its upper end is called."""
     low: Float[np.ndarray, " horizon"]
     high: Float[np.ndarray, " horizon"]
 
 
-def choices(bands: Sequence[Band], came: Float[np.ndarray, " horizon"], statistic: str = "none") -> list[dict[str, Any]]:
+def choices(
+    bands: Sequence[Band], came: Float[np.ndarray, " horizon"], statistic: str = "none"
+) -> list[dict[str, Any]]:
     """Return an allocation for the coming window from each band: the greatest upper end in it.
 
     `violated` is in how many of the observed steps more was used, `spare` what was left unused on average; None where
     nothing came yet.
     """
     seen = came[np.isfinite(came)]
-    what = "the window" if statistic == "none" else f"the {statistic} of the window"
+    what = "in the window" if statistic == "none" else f"of the {statistic} of the window"
     return [
         {
             "band": band.name,
-            "quantile": band.quantile,
-            "rule": f"greatest {band.quantile:.4g} quantile in {what}",
+            "rule": f"greatest {band.upper} {what}",
             "value": plain(float(band.high.max())),
             "observed": len(seen),
             "violated": int((seen > band.high.max()).sum()) if len(seen) else None,

@@ -121,7 +121,7 @@ class Followed:
             try:
                 if now is not None:
                     self.documents[name] = _read(self.folder, name)
-            except (GymJaxError, AttributeError) as error:
+            except (GymJaxError, AttributeError, TypeError, RecursionError) as error:
                 self.faults[name] = str(error)
 
     def _read_metrics(self) -> None:
@@ -178,4 +178,3 @@ def seconds_of(stamp: Any) -> float:
 
 def _read(folder: RunFolder, name: str) -> dict[str, Any]:
     return folder.read_config() if name == "config.yaml" else folder.read_json(name)
-

@@ -36,9 +36,9 @@ class Rules(NamedTuple):
     """Who may ask."""
 
     hosts: tuple[str, ...] = LOOPBACK
-    """Names by which the server may be called; none is refused when this is empty, and addresses never by `anywhere`."""
+    """Names by which the server may be called."""
     anywhere: bool = False
-    """Whether any address of this machine will do: a page that rebinds a name has none."""
+    """Whether it may be called by any address too: a page that rebinds a name has none."""
     token: str | None = None
 
 

@@ -1,6 +1,5 @@
 """A trained run that is asked for forecasts: any series, from any origin, with bands and what came."""
 
-import functools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,21 +7,20 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from gym_jax.config.derive import settings
-from gym_jax.data.windows import Windows
-from gym_jax.errors import ConfigError, DataError, did_you_mean
+from gym_jax.errors import ConfigError, did_you_mean
 from gym_jax.losses import bands_of, point_of, quantiles_of
 from gym_jax.metrics import plain
-from gym_jax.run.assemble import Prepared, reading, windows_of
-from gym_jax.run.calibrate import Calibrated, read_calibration, source_of, steps_of
+from gym_jax.run.calibrate import Calibrated, read_calibration, steps_of
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.intervals import Source, offsets_of, piece_of, restored, scores_of
+from gym_jax.run.intervals import offsets_of, piece_of, restored, scores_of
 from gym_jax.run.load import Trained, load_run
-from gym_jax.run.recent import lengthened, since_training
+from gym_jax.run.recent import since_training
 from gym_jax.run.task import need_forecast
 from gym_jax.serve.choice import Band, choices
+from gym_jax.serve.strand import Strand, make_strand, observed, origins_of, time_of
 from gym_jax.train.parallel import make_forecast
 
 BLOCK = 64
@@ -35,24 +33,6 @@ NAMES = 5_000
 """Series that are named to a page; others can be asked for by their names."""
 WIDEST = 4_000
 """Rows around an origin that are shown at most."""
-
-
-@dataclass
-class Strand:
-    """One series of a run, ready to be forecast from any of its origins."""
-
-    prepared: Prepared
-    source: Source
-    windows: Windows
-    first: int
-    """First row that may be forecast."""
-    last: int
-    """Last one: the row after the end, where nothing must be known ahead of time."""
-    length: int
-    """Rows that were read."""
-    blocks: dict[int, Float[np.ndarray, "block steps targets outputs"]] = field(default_factory=dict)
-    offsets: tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n levels steps targets"]] | None = None
-    """Rows of windows and by how much their intervals are moved; the last is the one after them all."""
 
 
 @dataclass
@@ -77,7 +57,9 @@ class Oracle:
         panel, task = self.trained.prepared.panel, self.trained.config.task
         names = panel.series[:NAMES]
         return {
-            "series": [{"name": name, **self._span(number)} for number, name in enumerate(names)],
+            "series": [
+                {"name": name, **origins_of(self.trained, number)._asdict()} for number, name in enumerate(names)
+            ],
             "series_count": len(panel.series),
             "targets": list(panel.channels[: panel.targets]),
             "context": task.context,
@@ -104,15 +86,17 @@ class Oracle:
             raise ConfigError(f"no target {target:g}", hint=f"there are {panel.targets}, from 0")
         number, channel = panel.series.index(series), int(target)
         strand = self._strand(number)
-        row = int(np.clip(origin, strand.first, strand.last))
+        row = int(np.clip(origin, strand.origins.first, strand.origins.last))
         values = self._block(strand, row)[:, channel]
         steps = np.arange(task.horizon) if len(values) == task.horizon else np.zeros(task.horizon, np.int64)
-        bands = [band._replace(low=band.low[steps], high=band.high[steps]) for band in self._bands(strand, row, channel)]
-        came = _observed(strand, channel, row, row + task.horizon)
+        bands = [
+            band._replace(low=band.low[steps], high=band.high[steps]) for band in self._bands(strand, row, channel)
+        ]
+        came = observed(strand, channel, row, row + task.horizon)
         return {
             "series": series,
             "origin": row,
-            "time": _time(strand, row),
+            "time": time_of(strand, row),
             "step": strand.prepared.panel.step / 1e9 if strand.prepared.panel.clock == "ns" else None,
             "part": self._part(number, row),
             "forecast": plain(values[steps, 0]),
@@ -130,11 +114,6 @@ class Oracle:
     def _hint(self) -> str:
         return f"gymjax calibrate {self.folder.path}"
 
-    def _span(self, number: int) -> dict[str, int]:
-        panel, task = self.trained.prepared.panel, self.trained.config.task
-        length = int(panel.lengths[number])
-        return {"first": min(task.context, max(1, length - 1)), "last": length - (task.horizon if panel.known else 0)}
-
     def _part(self, number: int, row: int) -> str:
         """Return the part that a forecast from this row lies in: what training has seen of it."""
         prepared = self.trained.prepared
@@ -150,40 +129,23 @@ class Oracle:
         task = self.trained.config.task
         before = min(max(2 * task.context, 4 * task.horizon), WIDEST // 2)
         begin, end = max(0, row - before), min(strand.length, row + min(4 * task.horizon, WIDEST // 2))
-        return {"begin": begin, "time": _time(strand, begin), "values": plain(_observed(strand, channel, begin, end))}
+        return {"begin": begin, "time": time_of(strand, begin), "values": plain(observed(strand, channel, begin, end))}
 
     def _strand(self, number: int) -> Strand:
         if number not in self.strands:
             while len(self.strands) >= KEPT:
                 self.strands.popitem(last=False)
-            self.strands[number] = self._make(number)
+            self.strands[number] = make_strand(self.trained, number)
         self.strands.move_to_end(number)
         return self.strands[number]
 
-    def _make(self, number: int) -> Strand:
-        """Return a series alone, lengthened so that few lengths differ: each of them is compiled."""
-        config, span = self.trained.config, self._span(number)
-        alone = self.trained.prepared.of_series(number)
-        length = len(alone.panel.values)
-        size = _rounded(length + config.task.horizon)
-        alone = lengthened(config, alone, size - length - config.task.horizon)
-        rows = np.arange(span["first"], span["last"] + 1)
-        if not len(rows):
-            raise DataError(f"series `{alone.panel.series[0]}` is too short to be forecast", code="data.no_windows")
-        rows = np.append(rows, np.full(_rounded(len(rows)) - len(rows), rows[-1]))
-        windows = windows_of(config, alone, rows, np.zeros(len(rows), np.int64))
-        trained = self.trained._replace(prepared=alone)
-        return Strand(
-            alone, source_of(trained), reading(trained.model, windows), span["first"], span["last"], length
-        )
-
     def _block(self, strand: Strand, row: int) -> Float[np.ndarray, "steps targets outputs"]:
         """Return the outputs of one origin in the data's units; NaN where nothing was observed in its look-back."""
-        place = row - strand.first
+        place = row - strand.origins.first
         number = place // BLOCK
         if number not in strand.blocks:
             order = np.arange(number * BLOCK, (number + 1) * BLOCK)
-            order = np.minimum(order, strand.last - strand.first)[None].astype(np.int32)
+            order = np.minimum(order, strand.origins.last - strand.origins.first)[None].astype(np.int32)
             found = [
                 np.asarray(self.view(self.compiled(variables, strand.windows, order)))[0]
                 for variables in self.trained.members
@@ -205,7 +167,7 @@ class Oracle:
             ends = self._calibrated(strand, row)[:, channel]
             levels = self.calibrated.calibration.levels
             return [
-                Band(f"{100 * level:g} %", (1 + level) / 2, ends[:, k, 0], ends[:, k, 1])
+                Band(name := f"{100 * level:g} %", f"upper end of the {name} interval", ends[:, k, 0], ends[:, k, 1])
                 for k, level in reversed(list(enumerate(levels)))
             ]
         quantiles = values[:, channel, 1 : 1 + len(self.levels)]
@@ -214,7 +176,8 @@ class Oracle:
             high = next((k for k, other in enumerate(self.levels) if abs(level + other - 1) < 1e-6), None)
             if high is not None and level < 0.5:
                 name = f"{100 * (self.levels[high] - level):g} %"
-                found.append(Band(name, self.levels[high], quantiles[:, low], quantiles[:, high]))
+                upper = f"{self.levels[high]:g} quantile"
+                found.append(Band(name, upper, quantiles[:, low], quantiles[:, high]))
         return found
 
     def _calibrated(self, strand: Strand, row: int) -> Float[np.ndarray, "steps targets levels 2"]:
@@ -237,9 +200,9 @@ class Oracle:
         if calibration.method != "adaptive":
             return empty
         facts = self.folder.read_json("data.json")
-        end = np.array([strand.last])
+        end = np.array([strand.origins.last])
         rows, _ = since_training(self.trained.config, strand.prepared, facts, end, most=REPLAYED)
-        rows = rows[(rows >= strand.first) & (rows < strand.last)]
+        rows = rows[(rows >= strand.origins.first) & (rows < strand.origins.last)]
         if not len(rows):
             return empty
         piece = self._piece(strand, rows)
@@ -276,24 +239,3 @@ def open_oracle(folder: RunFolder) -> Oracle:
     return Oracle(
         folder, trained, calibrated, notes, levels, view, make_forecast(trained.model), dict(steps_of(folder))
     )
-
-
-def _time(strand: Strand, row: int) -> float | int:
-    """Return when a row is: seconds since 1970, or a count."""
-    panel = strand.prepared.panel
-    stamp = int(panel.first[0]) + row * panel.step
-    return stamp / 1e9 if panel.clock == "ns" else stamp
-
-
-def _observed(strand: Strand, channel: int, begin: int, end: int) -> Float[np.ndarray, " rows"]:
-    """Return what was observed, NaN where nothing was; rows may lie past the end."""
-    panel = strand.prepared.panel
-    rows = np.arange(begin, end)
-    return np.where(panel.mask[rows, channel], panel.values[rows, channel], np.nan)
-
-
-@functools.cache
-def _rounded(count: int) -> int:
-    """Return the next of sizes that are an eighth apart: padding costs little, and few sizes are compiled."""
-    step = max(64, 1 << max(0, count.bit_length() - 4))
-    return -(-count // step) * step

@@ -56,8 +56,10 @@ def summarise(run: Followed) -> dict[str, Any]:
         "updated": _word(status.get("updated")),
         "chunked": run.setting("track", "log_level") == "debug",
         "parent": _word(run.setting("run", "parent")),
-        "folder": _shown(str(run.folder.path)),
-        "place": {name: run.document("choices.json").get(name) for name in ("placement", "devices", "compile")},
+        "folder": text_of(str(run.folder.path)),
+        "placement": _word(run.document("choices.json").get("placement")),
+        "devices": _count(run.document("choices.json").get("devices")),
+        "compile": _word(run.document("choices.json").get("compile")),
         "scores": _scores(run),
     }
 
@@ -86,7 +88,7 @@ def _patience(run: Followed) -> tuple[dict[str, Any] | None, int | None]:
     counted = (_count(run.setting("train", "seeds")) or 1) == 1  # of a group each member has its own
     if not np.isfinite(values).any():
         return None, None
-    place = int(np.nanargmin(values))
+    place = int(np.where(np.isfinite(values), values, np.inf).argmin())
     epoch, step = (_count(metrics.columns[name][place]) for name in ("epoch", "step"))
     best = {"epoch": epoch, "step": step, "val_loss": metrics.columns["val_loss"][place]}
     waited = len(values) - 1 - place
@@ -141,10 +143,10 @@ def _word(value: Any) -> str | None:
     """Return a text of a run, cut where it is endless."""
     if value is None or isinstance(value, dict | list):
         return None
-    text = _shown(str(value))
+    text = text_of(str(value))
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def _shown(text: str) -> str:
-    """Return a text that has an encoding: names of files may be bytes that are no text."""
+def text_of(text: str) -> str:
+    """Return a text that can be sent: names of files may be bytes that are no text, which become question marks."""
     return text.encode("utf-8", "replace").decode()

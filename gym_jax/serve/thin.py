@@ -10,7 +10,7 @@ LEAST, MOST = 16, 4000
 
 
 def thin(values: Float[np.ndarray, " n"], points: int) -> Int[np.ndarray, " kept"]:
-    """Return the places to keep, in order, at most `points` and a few: of every bucket its least and its greatest value.
+    """Return the places to keep, in order, `points` and a few at most: the least and the greatest of every bucket.
 
     The first and the last place always stay; a bucket of NaN keeps its first.
     """

@@ -12,7 +12,7 @@ from gym_jax.metrics import plain
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import MEMBERS, members_of
 from gym_jax.serve.follow import TABLES, Followed
-from gym_jax.serve.summary import summarise
+from gym_jax.serve.summary import summarise, text_of
 from gym_jax.serve.system import read_system
 from gym_jax.serve.thin import thin_around
 
@@ -51,6 +51,11 @@ class Watcher:
     _began: dict[Path, str] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    @property
+    def shown(self) -> str:
+        """What is watched, in words."""
+        return text_of(str(self.root.expanduser().absolute() if self.only is None else self.only.path))
+
     def look(self) -> list[Change]:
         """Take in what is new under the root; return what changed: `gone`, `run`, `rows` and `system`."""
         with self._lock:
@@ -82,7 +87,7 @@ class Watcher:
             for one in self.summaries.values():
                 inner.setdefault(one["group"], []).append(one)
             runs = [run for one in reversed(alone) for run in (one, *inner.get(one["id"], ()))]
-            facts = {"root": str(self.root if self.only is None else self.only.path), "left_out": self.left_out}
+            facts = {"root": self.shown, "left_out": self.left_out}
             return {**facts, "runs": runs, "system": list(self.system)}
 
     def find(self, name: str) -> Followed | None:
@@ -123,7 +128,7 @@ class Watcher:
     def _find(self) -> Iterator[tuple[str, Followed]]:
         """Yield the runs that are there, each with its members behind it; those known already as they are."""
         for folder in self._folders():
-            name = _id(folder.path.name)
+            name = text_of(folder.path.name)
             yield name, self.runs.get(name) or Followed(name, folder)
             if not (folder.path / MEMBERS).is_dir():
                 continue
@@ -149,8 +154,3 @@ def _began(run: RunFolder) -> str:
         return run.began()
     except (GymJaxError, OSError):
         return ""
-
-
-def _id(name: str) -> str:
-    """Return a name that can be sent; a byte that is no text is a question mark."""
-    return name.encode("utf-8", "replace").decode()[:LONGEST_ID]

@@ -19,9 +19,9 @@ export function tellAllocation(answer, told) {
   const did = first.observed === 0 ? "Nothing of the window has come yet."
     : first.violated ? `More was used in ${first.violated} of ${first.observed} observed steps.`
       : `It would have held in all ${first.observed} observed steps.`;
-  say(document.getElementById("allocation-said"), `Give ${number(first.value)}: the ${first.rule}. ${did}`);
+  say(document.getElementById("allocation-said"), `Give ${number(first.value)}, the ${first.rule}. ${did}`);
   const rows = allocation.map((one) => el("tr", {},
-    el("th", { scope: "row" }, `${one.rule} (upper end of the ${one.band} band)`), el("td", { "data-value": one.value }, number(one.value)),
+    el("th", { scope: "row" }, one.rule), el("td", { "data-value": one.value }, number(one.value)),
     el("td", {}, one.observed ? `${one.violated} of ${one.observed} steps` : "–"), el("td", {}, number(one.spare))));
   table.replaceChildren(
     el("thead", {}, el("tr", {}, ...HEAD.map((name) => el("th", { scope: "col" }, name)))),

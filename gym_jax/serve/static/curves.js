@@ -1,7 +1,7 @@
 // The pictures of the curves: drawn together, zoomed and moved together, by mouse and by keyboard.
 
 import { state } from "./state.js";
-import { axis, colour, colourOf, empty, follow, join, make, room } from "./plot.js";
+import { axis, colour, colourOf, empty, follow, join, make, room, wholeSteps } from "./plot.js";
 import { el, number } from "./words.js";
 
 const CHARTS = {
@@ -87,7 +87,7 @@ function options(name, node, lines, log, view) {
   const readout = node.querySelector(".readout") ?? node.appendChild(el("p", { class: "readout", hidden: true }));
   return {
     scales: { x: { time: false, min: view[0], max: view[1] }, y: { distr: log ? 3 : 1, range: room(log) } },
-    axes: [axis({ label: "epoch", size: 30, labelSize: 16 }), axis({ size: 58 })],
+    axes: [axis({ label: "epoch", size: 30, labelSize: 16, incrs: wholeSteps }), axis({ size: 58 })],
     series: [{}, ...lines.map((line) => ({
       label: line.what, stroke: colourOf(state.colours.get(line.id)), spanGaps: true, ...line.style,
       points: { show: line.x.length <= FEW && line.what !== "within an epoch", size: 5, fill: colourOf(state.colours.get(line.id)) },
@@ -131,7 +131,8 @@ function drawBest(plot) {
   const sharp = window.devicePixelRatio || 1;
   ctx.save();
   ctx.beginPath();
-  ctx.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
+  const around = 8 * sharp; // a ring at the edge is whole
+  ctx.rect(plot.bbox.left - around, plot.bbox.top - around, plot.bbox.width + 2 * around, plot.bbox.height + 2 * around);
   ctx.clip();
   for (const id of state.shown) {
     const best = state.runs.get(id)?.best;

@@ -16,14 +16,14 @@ function scores(run) {
 }
 
 function facts(run) {
-  const place = [run.place.placement, run.place.devices > 1 ? `${run.place.devices} devices` : null, run.place.compile].filter(Boolean);
+  const place = [run.placement, run.devices > 1 ? `${run.devices} devices` : null, run.compile].filter(Boolean);
   const left = run.status === "running" ? clock(remaining(run)) : "–";
   const again = run.status === "stopped" || run.status === "failed";
   return [
     ["Status", run.reason ? `${run.status}: ${run.reason}` : run.status + (run.stopped_early ? ", stopped early" : ""), run.reason ? "wide" : ""],
     ["Epoch", epochs(run)], ["Optimiser steps", whole(run.step)], ["Time left", run.ends === null ? left : `${left} if it does not stop early`],
     ["Best epoch", run.best ? `${run.best.epoch}, val loss ${number(run.best.val_loss, 5)}` : "–"],
-    ["Early stop after", run.patience === null ? "never" : run.patience_left === null ? `${run.patience} epochs without a better one` : `${patience(run)} more without a better one`],
+    ["Early stop after", run.patience === null ? "never" : run.seeds > 1 ? `${run.patience} epochs without a better one, each seed by itself` : run.patience_left === null ? `${run.patience} epochs without a better one` : `${patience(run)} more without a better one`],
     ["Windows/s", whole(run.windows_per_second)], ["Model, loss", `${run.model ?? "–"}, ${run.loss_kind ?? "–"}`],
     ["Where", place.join(", ") || "–"], ["Data", run.data], ["Began", run.began ? run.began.slice(0, 19).replace("T", " ") + " UTC" : "–"],
     ["Folder", run.folder, "wide"],

@@ -37,9 +37,9 @@ function options(answer) {
   const edge = { stroke: faded("--c0", 0.5), width: 1, points: { show: false } };
   return {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    scales: { x: { time: false }, y: { range: room(false) } },
+    scales: { x: { time: answer.step !== null }, y: { range: room(false) } },
     axes: [
-      axis({ size: 30, space: 110, values: (_, times) => times.map((time) => (answer.step === null ? time : moment(time).slice(5))) }),
+      axis({ size: 30, space: 120, values: (_, times) => times.map((time) => (answer.step === null ? time : moment(time).slice(5))) }),
       axis({ size: 58 }),
     ],
     series: [

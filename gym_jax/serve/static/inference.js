@@ -117,7 +117,8 @@ export function drawInference() {
   const window_ = `${when(answer.time, answer.step)} to ${last}`;
   node("origin").setAttribute("aria-valuetext", `${when(answer.time, answer.step)}, ${answer.part} part`);
   say(node("origin-text"), `Window ${window_} · ${PARTS[answer.part]}`);
-  say(node("band-name"), answer.bands.length ? `band of ${answer.bands.map((one) => one.name).join(", ")}` : "no band");
+  node("band-key").hidden = !answer.bands.length;
+  say(node("band-name"), `bands of ${answer.bands.map((one) => one.name).join(", ")}`);
   drawForecast(answer, told);
   tellAllocation(answer, told);
 }

@@ -34,9 +34,9 @@ function show(id, on) {
 function line(run) {
   const left = remaining(run);
   const words = [`epoch ${epochs(run)}`];
+  if (run.status === "running" && left !== null) words.push(`${clock(left)} left`);
   if (run.val_loss !== null) words.push(`val ${number(run.val_loss)}`);
   else if (run.loss !== null) words.push(`loss ${number(run.loss)}`);
-  if (run.status === "running" && left !== null) words.push(`${clock(left)} left`);
   return words.join(" · ");
 }
 

@@ -2,7 +2,7 @@
 
 import { axis, colour, follow, make } from "./plot.js";
 import { state } from "./state.js";
-import { el, moment, size } from "./words.js";
+import { el, size, stamp } from "./words.js";
 
 let plot = null;
 
@@ -29,11 +29,11 @@ export function drawMachine() {
   plot = make(node, {
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, (high || 1) * 1.1] }, m: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
     axes: [
-      axis({ size: 30, space: 80, values: (_, times) => times.map((time) => moment(time - new Date().getTimezoneOffset() * 60).slice(11)) }),
+      axis({ size: 30, space: 90, values: (_, times) => times.map((time) => stamp(time - new Date().getTimezoneOffset() * 60).slice(11, 19)) }),
       axis({ size: 40 }),
       axis({ scale: "m", side: 1, size: 44, grid: { show: false } }),
     ],
-    series: [{}, { stroke: colour("--c0"), width: 1.5 }, { stroke: colour("--c2"), width: 1.5, scale: "m", dash: [6, 4] }],
+    series: [{}, { stroke: colour("--c0"), width: 1.5, points: { show: false } }, { stroke: colour("--c2"), width: 1.5, scale: "m", dash: [6, 4], points: { show: false } }],
     cursor: { show: false },
   }, data);
 }

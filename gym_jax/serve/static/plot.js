@@ -19,7 +19,7 @@ export function short(value) {
   if (size >= 1e9) return `${Number((value / 1e9).toPrecision(4))}G`;
   if (size >= 1e6) return `${Number((value / 1e6).toPrecision(4))}M`;
   if (size >= 1e4) return `${Number((value / 1e3).toPrecision(4))}k`;
-  if (size !== 0 && size < 1e-3) return value.toExponential().replace(/\.?(\d{0,2})\d*e/, (_, rest) => `${rest ? `.${rest}` : ""}e`);
+  if (size !== 0 && size < 1e-3) return Number(value.toPrecision(3)).toExponential();
   return String(Number(value.toPrecision(6)));
 }
 
@@ -29,6 +29,12 @@ export function axis(facts = {}) {
     grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid"), width: 1, size: 4 },
     values: (_, values) => values.map(short), ...facts,
   };
+}
+
+// Ticks at whole epochs, unless less than three of them are in view.
+export function wholeSteps(plot, place, low, high) {
+  const sizes = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+  return high - low < 3 ? [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, ...sizes] : sizes;
 }
 
 export function join(lines) {

@@ -43,9 +43,13 @@ export function linkOf(id, tab) {
   return `#${words}`;
 }
 
+function paint(id) {
+  if (!state.colours.has(id)) state.colours.set(id, state.colours.size);
+}
+
 function keep(run) {
   state.runs.set(run.id, run);
-  if (!state.colours.has(run.id)) state.colours.set(run.id, state.colours.size);
+  paint(run.id);
 }
 
 export async function loadRuns() {
@@ -55,7 +59,8 @@ export async function loadRuns() {
   state.system = found.system;
   if (found.system.length) state.skew = found.system.at(-1).time - Date.now() / 1000;
   state.runs.clear();
-  for (const run of [...found.runs].reverse()) if (!state.colours.has(run.id)) state.colours.set(run.id, state.colours.size);
+  const oldest = [...found.runs].reverse(); // so that a new run takes the next colour; members come behind
+  for (const run of [...oldest.filter((one) => !one.group), ...oldest]) paint(run.id);
   found.runs.forEach(keep);
   for (const id of [...state.curves.keys()]) if (!state.runs.has(id)) state.curves.delete(id);
 }
@@ -117,7 +122,7 @@ export function listen(heard, changed) {
           if (state.system.length > SAMPLES) state.system.shift();
         }
         const fresh = name === "run" && !state.runs.has(facts.id);
-        if (name === "run") keep(facts);
+        if (name === "run" && state.root) keep(facts); // before the list is there it says nothing new
         if (name === "gone") [state.runs.delete(facts.id), state.curves.delete(facts.id), state.shown.delete(facts.id)];
         if (name === "hello") {
           up = true;

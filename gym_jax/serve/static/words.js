@@ -39,12 +39,17 @@ export function size(bytes) {
   return bytes === null || bytes === undefined ? "–" : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
+export function stamp(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+}
+
 export function moment(seconds) {
-  return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+  const text = stamp(seconds);
+  return text.endsWith(":00") ? text.slice(0, 16) : text;
 }
 
 export function epochs(run) {
-  const at = run.at !== null && run.at > run.epoch ? (Math.floor(run.at * 100) / 100).toFixed(2) : whole(run.epoch);
+  const at = run.at !== null && run.at > run.epoch ? (Math.floor(run.at * 10) / 10).toFixed(1) : whole(run.epoch);
   return run.epochs === null ? at : `${at} / ${whole(run.epochs)}`;
 }
 
