@@ -1,7 +1,8 @@
-"""Run folders as a training process writes them, without one."""
+"""Run folders as a training process writes them, without one, and a server that watches them."""
 
 import fcntl
 import json
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,3 +69,22 @@ def trained(path):
     with (path / ".lock").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def serving(root, port=0, **options):
+    """Serve a folder as the command does, in a thread; yield the URL."""
+    from gym_jax.serve.app import make_app
+    from gym_jax.serve.server import bind, make_server
+
+    app = make_app(root, every=0.02, **options)
+    with bind("127.0.0.1", port) as listening:
+        server = make_server(app)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            app.state.hub.close()
+            server.should_exit = True
+            thread.join()

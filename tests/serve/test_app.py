@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import threading
-from contextlib import contextmanager
 from urllib.parse import quote
 
 import httpx
 import pytest
-from fake_runs import epoch, fake_run, trained
+from fake_runs import epoch, fake_run, serving, trained
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -17,7 +15,7 @@ from gym_jax.serve import app as apps
 from gym_jax.serve import hub
 from gym_jax.serve.app import make_app, static_files
 from gym_jax.serve.guard import Rules, allowed_hosts, cookie_of, read_token
-from gym_jax.serve.server import bind, make_server
+from gym_jax.serve.server import bind
 
 TOKEN = "correct-horse-battery-staple"
 NAMES = (
@@ -218,22 +216,6 @@ def test_it_can_be_mounted_in_another_application(tmp_path):
     assert "tablist" in page.get("/monitor/").text
     assert len(page.get("/monitor/api/runs").json()["runs"]) == 1
     assert page.get("/monitor/static/main.js").status_code == 200
-
-
-@contextmanager
-def serving(root, port=0):
-    """Serve a folder as the command does, in a thread; yield the URL."""
-    app = make_app(root, every=0.02)
-    with bind("127.0.0.1", port) as listening:
-        server = make_server(app)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            app.state.hub.close()
-            server.should_exit = True
-            thread.join()
 
 
 def events(stream):

@@ -1,39 +1,36 @@
 // The pictures of the curves: drawn together, zoomed and moved together, by mouse and by keyboard.
 
+import { drawLines, drawRings, nearest, rangeOf } from "./lines.js";
+import { axis, colourOf, empty, follow, make, wholeSteps } from "./plot.js";
 import { state } from "./state.js";
-import { axis, colour, colourOf, empty, follow, join, make, room, wholeSteps } from "./plot.js";
 import { el, number } from "./words.js";
 
 const CHARTS = {
-  "chart-loss": { title: "Loss of train and validation by epoch", log: true, lines: [
-    ["metrics", "loss", "train", { dash: [6, 4], width: 1.25 }],
-    ["chunks", "loss", "within an epoch", { dash: [1, 3], width: 1 }],
-    ["metrics", "val_loss", "validation", { width: 2 }],
+  "chart-loss": { title: "Loss of train and validation by epoch", log: true, best: true, lines: [
+    ["chunks", "loss", "within an epoch", { alpha: 0.35, width: 1 }],
+    ["metrics", "loss", "train", { alpha: 0.6, width: 1, dots: 40 }],
+    ["metrics", "val_loss", "validation", { alpha: 1, width: 2, dots: 40 }],
   ] },
-  "chart-rate": { title: "Learning rate by epoch", lines: [["metrics", "lr", "learning rate", { width: 1.5 }]] },
-  "chart-norm": { title: "Gradient norm by epoch", lines: [["metrics", "grad_norm", "gradient norm", { width: 1.5 }]] },
-  "chart-speed": { title: "Windows per second by epoch", lines: [["speed", "windows_per_second", "windows/s", { width: 1.5 }]] },
+  "chart-rate": { title: "Learning rate by epoch", lines: [["metrics", "lr", "learning rate", { alpha: 1, width: 1.5, dots: 40 }]] },
+  "chart-norm": { title: "Gradient norm by epoch", lines: [["metrics", "grad_norm", "gradient norm", { alpha: 1, width: 1.5, dots: 40 }]] },
+  "chart-speed": { title: "Windows per second by epoch", lines: [["speed", "windows_per_second", "windows/s", { alpha: 1, width: 1.5, dots: 40 }]] },
 };
-const FEW = 40; // points of a line that are drawn as dots too
 const STEP = 0.1; // of the view, by an arrow key
 
-const made = new Map(); // by name of the chart: { plot, key }
+const made = new Map(); // by name of the chart: { plot, lines, log, colours }
+const inView = new Set(); // charts that are on the screen: others are drawn when they come
 let seen = () => {};
+let planned = false;
 
 function linesOf(name) {
   const lines = [];
   for (const [table, column, what, style] of CHARTS[name].lines) {
     for (const id of state.runs.keys()) {
       const found = state.shown.has(id) ? state.curves.get(id)?.[table].curves[column] : null;
-      if (!found || (table === "chunks" && !found.x.length)) continue;
-      lines.push({ id, what, style, x: found.x, y: found.y });
+      if (found?.x.length) lines.push({ id, what, ...style, colour: colourOf(state.colours.get(id)), x: found.x, y: found.y });
     }
   }
   return lines;
-}
-
-function positive(lines, log) {
-  return log ? lines.map((line) => ({ ...line, y: line.y.map((value) => (value > 0 ? value : null)) })) : lines;
 }
 
 function whole() {
@@ -50,111 +47,74 @@ function whole() {
 }
 
 export function drawCurves() {
-  for (const name of Object.keys(CHARTS)) draw(name);
+  for (const name of inView) draw(name, linesOf(name));
 }
 
 export function forget() {
-  for (const [name, { plot }] of made) {
-    plot?.destroy();
-    made.delete(name);
-  }
+  for (const { plot } of made.values()) plot?.destroy();
+  made.clear();
 }
 
-function draw(name) {
+function draw(name, lines) {
   const node = document.getElementById(name);
   if (!node.clientWidth) return; // in a tab that is not looked at
   const log = Boolean(CHARTS[name].log && state.log);
-  const lines = positive(linesOf(name), log);
-  const data = join(lines);
-  const key = JSON.stringify([log, lines.map((line) => [line.id, line.what, line.x.length <= FEW])]);
-  const before = made.get(name);
-  const [low, high] = state.view ?? whole();
-  if (before?.plot && before.key === key && data) {
-    before.plot.batch(() => {
-      before.plot.setData(data, false);
-      before.plot.setScale("x", { min: low, max: high });
-    });
+  let chart = made.get(name);
+  if (chart && (chart.log !== log || !lines.length)) [chart.plot.destroy(), made.delete(name), (chart = null)];
+  const runs = state.shown.size;
+  empty(node, lines.length ? "" : runs ? "no epoch has ended yet" : "no run is drawn: choose one in the list");
+  node.setAttribute("aria-label", `${CHARTS[name].title}: ${runs} runs. Plus and minus zoom, arrows move, 0 shows all.`);
+  if (!lines.length) return;
+  const view = state.view ?? whole();
+  const [low, high] = rangeOf(lines, view, log);
+  if (!chart) {
+    made.set(name, (chart = { log, lines }));
+    chart.plot = make(node, options(name, node, chart, view, [low, high]), [view, [null, null]]);
     return;
   }
-  before?.plot?.destroy();
-  const runs = state.shown.size;
-  empty(node, data ? "" : runs ? "no epoch has ended yet" : "no run is drawn: choose one in the list");
-  node.setAttribute("aria-label", `${CHARTS[name].title}: ${runs} runs. Plus and minus zoom, arrows move, 0 shows all.`);
-  made.set(name, { key, plot: data ? make(node, options(name, node, lines, log, [low, high]), data) : null });
+  chart.lines = lines;
+  chart.plot.batch(() => {
+    chart.plot.setScale("x", { min: view[0], max: view[1] });
+    chart.plot.setScale("y", { min: low, max: high });
+    chart.plot.redraw(false, true); // the values have changed, even where the frame has not
+  });
 }
 
-function options(name, node, lines, log, view) {
+function options(name, node, chart, [least, most], [low, high]) {
   const readout = node.querySelector(".readout") ?? node.appendChild(el("p", { class: "readout", hidden: true }));
+  const rings = () => [...state.shown].map((id) => [id, state.runs.get(id)?.best]).filter(([, best]) => best)
+    .map(([id, best]) => ({ x: best.epoch, y: best.val_loss, colour: colourOf(state.colours.get(id)) }));
   return {
-    scales: { x: { time: false, min: view[0], max: view[1] }, y: { distr: log ? 3 : 1, range: room(log) } },
+    scales: { x: { time: false, auto: false, min: least, max: most }, y: { auto: false, distr: chart.log ? 3 : 1, min: low, max: high } },
     axes: [axis({ label: "epoch", size: 30, labelSize: 16, incrs: wholeSteps }), axis({ size: 58 })],
-    series: [{}, ...lines.map((line) => ({
-      label: line.what, stroke: colourOf(state.colours.get(line.id)), spanGaps: true, ...line.style,
-      points: { show: line.x.length <= FEW && line.what !== "within an epoch", size: 5, fill: colourOf(state.colours.get(line.id)) },
-    }))],
-    focus: { alpha: 0.35 },
-    cursor: { sync: { key: "epochs", setSeries: false, scales: ["x", null] }, focus: { prox: 24 }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
+    series: [{}, { show: true, points: { show: false } }],
+    cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
     hooks: {
-      draw: [name === "chart-loss" ? drawBest : () => {}],
+      draw: [(plot) => {
+        drawLines(plot, chart.lines, chart.log);
+        if (CHARTS[name].best) drawRings(plot, rings(), chart.log);
+      }],
       setSelect: [(plot) => {
         if (plot.select.width < 4) return;
         look([plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x")]);
         plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
       }],
-      setCursor: [(plot) => tell(plot, lines, readout)],
-      ready: [(plot) => wheel(plot)],
+      setCursor: [(plot) => {
+        const near = nearest(plot, chart.lines, chart.log);
+        readout.hidden = !near;
+        if (near) readout.textContent = `${near.line.id}, ${near.line.what}: ${number(near.y, 5)} at epoch ${number(near.x, 6)}`;
+      }],
+      ready: [wheel],
     },
   };
-}
-
-// Says which line is nearest to the pointer, and its value there.
-function tell(plot, lines, readout) {
-  const { left, top, idx } = plot.cursor;
-  let best = null;
-  if (idx !== null && left >= 0 && top >= 0) {
-    for (const [place, line] of lines.entries()) {
-      let near = idx;
-      const values = plot.data[place + 1];
-      for (let away = 0; away < 60 && (values[near] === null || values[near] === undefined); away++) near = idx + (away % 2 ? 1 : -1) * Math.ceil(away / 2);
-      const value = values[near];
-      if (value === null || value === undefined) continue;
-      const far = Math.abs(plot.valToPos(value, "y") - top) + Math.abs(plot.valToPos(plot.data[0][near], "x") - left);
-      if (!best || far < best.far) best = { far, line, value, x: plot.data[0][near] };
-    }
-  }
-  readout.hidden = !best || best.far > 60;
-  if (!readout.hidden) readout.textContent = `${best.line.id}, ${best.line.what}: ${number(best.value, 5)} at epoch ${number(best.x, 6)}`;
-}
-
-function drawBest(plot) {
-  const { ctx } = plot;
-  const sharp = window.devicePixelRatio || 1;
-  ctx.save();
-  ctx.beginPath();
-  const around = 8 * sharp; // a ring at the edge is whole
-  ctx.rect(plot.bbox.left - around, plot.bbox.top - around, plot.bbox.width + 2 * around, plot.bbox.height + 2 * around);
-  ctx.clip();
-  for (const id of state.shown) {
-    const best = state.runs.get(id)?.best;
-    if (!best || (state.log && best.val_loss <= 0)) continue;
-    const [x, y] = [plot.valToPos(best.epoch, "x", true), plot.valToPos(best.val_loss, "y", true)];
-    ctx.beginPath();
-    ctx.arc(x, y, 5.5 * sharp, 0, 2 * Math.PI);
-    ctx.lineWidth = 2 * sharp;
-    ctx.fillStyle = colour("--card");
-    ctx.strokeStyle = colourOf(state.colours.get(id));
-    ctx.fill();
-    ctx.stroke();
-  }
-  ctx.restore();
 }
 
 export function look(view) {
   const [low, high] = whole();
   state.view = view && (view[0] > low || view[1] < high) ? [Math.max(low, view[0]), Math.min(high, view[1])] : null;
   if (state.view && state.view[1] - state.view[0] < 1e-3) state.view = null;
-  const [min, max] = state.view ?? [low, high];
-  for (const { plot } of made.values()) plot?.setScale("x", { min, max });
+  if (!planned) requestAnimationFrame(() => [(planned = false), drawCurves()]);
+  planned = true;
   seen();
 }
 
@@ -173,10 +133,11 @@ function move(share) {
 
 function wheel(plot) {
   plot.over.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.shiftKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY) && !event.altKey) return; // the page scrolls
+    const across = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
+    if (!event.ctrlKey && !event.altKey && !across) return; // the page scrolls
     event.preventDefault();
-    if (event.ctrlKey || event.altKey) zoom(event.deltaY > 0 ? 1.25 : 0.8, plot.posToVal(plot.cursor.left, "x"));
-    else move(Math.sign(event.deltaX || event.deltaY) * STEP);
+    if (across) move(Math.sign(event.deltaX || event.deltaY) * STEP);
+    else zoom(event.deltaY > 0 ? 1.25 : 0.8, plot.posToVal(plot.cursor.left, "x"));
   }, { passive: false });
   plot.over.addEventListener("dblclick", () => look(null));
 }
@@ -184,11 +145,21 @@ function wheel(plot) {
 // `changed` is called when another part of the curves is in view.
 export function begin(changed) {
   seen = changed;
+  const watch = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) [inView.add(target.id), draw(target.id, linesOf(target.id))];
+      else inView.delete(target.id);
+    }
+  });
   for (const name of Object.keys(CHARTS)) {
     const node = document.getElementById(name);
+    watch.observe(node);
     follow(node, () => made.get(name)?.plot);
     node.addEventListener("keydown", (event) => {
-      const does = { "+": () => zoom(0.7), "=": () => zoom(0.7), "-": () => zoom(1.4), ArrowLeft: () => move(-STEP), ArrowRight: () => move(STEP), 0: () => look(null), Escape: () => look(null) }[event.key];
+      const does = {
+        "+": () => zoom(0.7), "=": () => zoom(0.7), "-": () => zoom(1.4), 0: () => look(null), Escape: () => look(null),
+        ArrowLeft: () => move(-STEP), ArrowRight: () => move(STEP),
+      }[event.key];
       if (!does || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       does();

@@ -37,12 +37,6 @@ export function wholeSteps(plot, place, low, high) {
   return high - low < 3 ? [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, ...sizes] : sizes;
 }
 
-export function join(lines) {
-  const full = lines.filter((line) => line.x.length);
-  if (!full.length) return null;
-  return uPlot.join(lines.map(({ x, y }) => [x, y]));
-}
-
 export function make(node, options, data) {
   const plot = new uPlot({ width: Math.max(80, node.clientWidth), height: node.clientHeight, legend: { show: false }, ...options }, data, node);
   plot.root.setAttribute("aria-hidden", "true"); // the picture is named by its frame, its values stand in a table
