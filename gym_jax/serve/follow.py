@@ -162,6 +162,8 @@ class Followed:
 
 def number_of(value: Any) -> float:
     """Return a number of a document as a float; NaN when it is none."""
+    if type(value) is float:
+        return value
     try:
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     except OverflowError:

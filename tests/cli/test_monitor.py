@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -131,6 +133,59 @@ def test_what_can_not_be_served_is_refused_in_three_lines(runs, capsys):
     code, err = refused(capsys, "--tui")
     assert (code, "--once" in err) == (2, True)
     assert "no address" in refused(capsys, "--host", "no.such.host.invalid", "--token-file", str(token(runs)))[1]
+
+
+def test_a_root_is_watched_wherever_it_is_named(runs, capsys, monkeypatch):
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("GYMJAX_RUN_ROOT", str(runs))
+    for words in ([str(runs)], ["--root", str(runs)], []):
+        assert main(["monitor", *words, "--once", "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert (document["root"], len(document["runs"])) == (str(runs), 2)
+    assert main(["monitor", str(runs.parent), "--once"]) == 0
+    assert f"no runs in {runs.parent} yet" in capsys.readouterr().out
+
+
+def test_a_browser_is_opened_only_when_it_is_asked_for(runs, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("gym_jax.serve.server.make_server", lambda app: SimpleNamespace(run=lambda sockets: None))
+    assert main(["monitor", "--port", "0"]) == 0
+    assert opened == []
+    capsys.readouterr()
+    assert main(["monitor", "--port", "0", "--open"]) == 0
+    assert opened == [capsys.readouterr().out.strip()]
+
+
+def test_a_terminal_shows_the_runs_until_it_is_told(runs):
+    master, terminal = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "140", "LINES": "30"}
+    command = [sys.executable, "-m", "gym_jax", "monitor", str(runs), "--tui", "--every", "0.1"]
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env=environment)
+    os.close(terminal)
+    try:
+        shown = read_until(master, b"second")
+        assert b"stopped" in read_until(master, b"first", shown)
+        epoch(runs / "first", 4, 0.125, 0.0625)
+        read_until(master, b"0.0625")
+        process.send_signal(signal.SIGINT)
+        read_until(master, b"")
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        os.close(master)
+    assert (process.returncode, err) == (0, b"")
+
+
+def read_until(terminal, wanted, shown=b""):
+    """Read what a terminal shows until something stands there, or to the end for nothing."""
+    while not wanted or wanted not in shown:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # its other end was closed
+            assert not wanted, shown
+            return shown
+    return shown
 
 
 def token(runs):

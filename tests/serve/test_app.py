@@ -236,7 +236,7 @@ def test_a_new_epoch_comes_as_an_event_and_so_does_its_end(tmp_path):
         assert next(told)[0] == "hello"
         assert httpx.get(f"{url}/api/runs").json()["runs"][0]["epoch"] == 1
         line = epoch(path, 2, 0.7, 0.6)
-        name, facts = next(one for one in told if one[0] == "rows" and one[1]["table"] == "metrics")
+        _name, facts = next(one for one in told if one[0] == "rows" and one[1]["table"] == "metrics")
         assert (facts["id"], facts["from"]) == ("run", 1)
         assert facts["rows"] == [[line[key] for key in ("epoch", "step", "lr", "loss", "grad_norm", "val_loss")]]
         (path / "status.json").write_text('{"schema": 2, "status": "done"}')

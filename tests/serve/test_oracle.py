@@ -62,7 +62,9 @@ def predicted(run, data, rows, tmp_path):
 
 
 @pytest.mark.parametrize("origin", [CONTEXT, 130, 395, ROWS])
-@pytest.mark.parametrize("kind", ["quantiles", "calibrated", *(pytest.param(k, marks=pytest.mark.slow) for k in ("seeds", "max"))])
+@pytest.mark.parametrize(
+    "kind", ["quantiles", "calibrated", *(pytest.param(k, marks=pytest.mark.slow) for k in ("seeds", "max"))]
+)
 def test_a_forecast_is_that_of_predict_at_the_origin(runs, data, tmp_path, kind, origin):
     answer = open_oracle(runs(kind)).answer("b", origin, 0)
     truth = predicted(runs(kind), data, origin, tmp_path)

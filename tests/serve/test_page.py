@@ -75,6 +75,12 @@ def test_the_page_follows_a_run_and_shows_its_values(page, tmp_path):
         wait_for(page, "patience_left", "2")
         assert "at 5" in page.inner_text(ROW.format("run", "best"))
         assert page.inner_text("#runs .status") == "running"
+        assert value(page, "windows_per_second") == "1007"
+        assert page.inner_text(ROW.format("run", "left")) == "0:00"  # by the clock of its log it is over long since
+        assert "cores" in page.inner_text("#system")
+        for chart in ("rate", "norm", "speed", "system"):
+            page.locator(f"#title-{chart}").scroll_into_view_if_needed()
+            page.wait_for_selector(f"#chart-{chart} canvas")
         assert page.locator("#chart-loss canvas").count() == 1
         plotted = page.evaluate("import('./static/state.js').then(m => m.state.curves.get('run').metrics.curves.loss)")
         assert plotted == {"x": list(range(1, 8)), "y": [0.1 + 1 / number for number in range(1, 8)]}
@@ -183,9 +189,7 @@ def test_names_of_runs_stay_text(page, tmp_path):
     name = "<img src=x onerror=alert(1)>&\"'"
     path = fake_run(tmp_path, name, model={"kind": "<script>alert(2)</script>"})
     epoch(path, 1, 0.5, 0.4)
-    (path / "status.json").write_text(
-        '{"schema": 2, "status": "failed", "reason": "<b onmouseover=alert(3)>x</b>"}'
-    )
+    (path / "status.json").write_text('{"schema": 2, "status": "failed", "reason": "<b onmouseover=alert(3)>x</b>"}')
     with serving(tmp_path) as url:
         page.goto(url)
         page.wait_for_selector("#values tbody td")
@@ -265,5 +269,5 @@ def test_a_forecast_follows_slider_mouse_and_keys(page, tmp_path):
         page.keyboard.press("Tab")
         page.select_option("#ask-series", "b")
         page.wait_for_selector("#chart-forecast[aria-label*='cpu of b']")
-        assert list(desk.loaded)[0].endswith("real")
+        assert next(iter(desk.loaded)).endswith("real")
         page.goto("about:blank")

@@ -95,7 +95,7 @@ def test_changes_are_told_once_and_only_changes(tmp_path, watched):
     epoch(path, 1, 0.9, 0.8)
     assert [name for name, _ in watched.look()] == ["run", "rows", "rows", "system"]
     (path / "config.yaml").unlink()
-    assert [(name, facts.get("id")) for name, facts in watched.look()][0] == ("gone", "run")
+    assert next((name, facts.get("id")) for name, facts in watched.look()) == ("gone", "run")
     assert watched.snapshot()["runs"] == []
 
 
