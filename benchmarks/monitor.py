@@ -1,8 +1,9 @@
 """The monitor in a real browser: a training watched live, and twenty long runs at once. `python benchmarks/monitor.py`
 
-1. A training of three minutes is watched in Chromium. Its process is killed and taken up again, the server is stopped and
-   started again. Every ten seconds, and at the end, the values on the page must be those of metrics.jsonl.
-2. Twenty runs of 10,000 epochs: time until they are drawn, frames while the picture is zoomed and moved, bytes of an update.
+1. A training of three minutes is watched in Chromium. Its process is killed and taken up again, the server is stopped
+   and started again. Every ten seconds, and at the end, the values on the page must be those of metrics.jsonl.
+2. Twenty runs of 10,000 epochs: time until they are drawn, frames while the picture is zoomed and moved, bytes of an
+   update.
 
 Needs the extras `serve` and `extras`, and a Chromium. Writes results/monitor.json with --save.
 """
@@ -29,10 +30,14 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from fake_runs import epoch, fake_run  # noqa: E402
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--no-first-run"
+)
 TRAINING = (
     "--model lstm --context 48 --horizon 12 --batch-size 64 --epochs 100000 model.hidden=16 data.synthetic.series=8 "
-    "data.synthetic.days=14 data.stride=8 train.patience=null train.placement=one track.log_level=debug run.save_seconds=5"
+    "data.synthetic.days=14 data.stride=8 train.patience=null train.placement=one track.log_level=debug "
+    "run.save_seconds=5"
 )
 NAMES = ("epoch", "loss", "val_loss", "lr", "grad_norm")
 RUNS, EPOCHS = 20, 10_000
@@ -110,9 +115,8 @@ def opened(browser, url, faults):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-    page.on(
-        "request", lambda asked: faults.append(asked.url) if not asked.url.startswith("http://127.0.0.1:") else None
-    )
+    here = "http://127.0.0.1:"
+    page.on("request", lambda asked: None if asked.url.startswith(here) else faults.append(asked.url))
     page.goto(url)
     page.wait_for_selector("#connection[data-state=live]")
     yield page
@@ -120,7 +124,7 @@ def opened(browser, url, faults):
 
 
 def watch(browser, root, seconds):
-    """Watch a training of so many seconds that is killed and resumed while the server restarts; return what was seen."""
+    """Watch a training of so many seconds that is killed and resumed, and a server restart; return what was seen."""
     run, faults, checks = root / "watched", [], []
     server, port = serve(root)
     trainer = start("train", *TRAINING.split(), "--root", root, "--name", "watched", "-q")
@@ -213,8 +217,12 @@ DRAW = """async () => {
   }
   return times;
 }"""
-READY = """(count) => import('./static/state.js').then(({ state }) =>
-  state.shown.size === count && [...state.shown].every((id) => state.curves.get(id)?.metrics.rows >= 10000))"""
+READY = """async (count) => {
+  const { state } = await import('./static/state.js');
+  const there = (id) => state.curves.get(id)?.metrics.rows >= 10000;
+  while (state.shown.size !== count || ![...state.shown].every(there)) await new Promise(requestAnimationFrame);
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}"""
 
 
 def spread(times):
@@ -232,11 +240,10 @@ def crowd(browser, root):
         httpx.get(f"{url}api/runs", timeout=60)
         first = time.monotonic() - began
         with opened(browser, url, faults) as page:
-            page.wait_for_function(READY, arg=8)
+            page.evaluate(READY, 8)
             begin = time.monotonic()
             page.click("#show-all")
-            page.wait_for_function(READY, arg=RUNS)
-            page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            page.evaluate(READY, RUNS)
             drawn = time.monotonic() - begin
             idle = page.evaluate(FRAMES, "nothing")
             frames = {what: spread(page.evaluate(FRAMES, what)) for what in ("zoom", "pan")}

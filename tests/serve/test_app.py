@@ -115,7 +115,9 @@ def test_the_page_and_its_parts_are_whole_and_bound_to_themselves(tmp_path):
 def test_only_get_is_answered(tmp_path):
     page = client(tmp_path)
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
-        assert page.request(method, "/api/runs").status_code == 405
+        answer = page.request(method, "/api/runs")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+        assert "content-security-policy" in answer.headers
     assert page.request("HEAD", "/").status_code == 200
 
 

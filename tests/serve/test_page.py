@@ -56,6 +56,20 @@ def wait_for(page, name, wanted, run="run"):
     )
 
 
+def wait_for_curve(page, wanted):
+    """Wait until the train loss is drawn with these values."""
+    script = """async (wanted) => {
+      const { state } = await import('./static/state.js');
+      const text = JSON.stringify(wanted);
+      for (let left = 600; left; left--) {
+        if (JSON.stringify(state.curves.get('run')?.metrics.curves.loss.y) === text) return true;
+        await new Promise((done) => setTimeout(done, 20));
+      }
+      return state.curves.get('run')?.metrics.curves.loss.y;
+    }"""
+    assert page.evaluate(script, wanted) is True
+
+
 def text(number):
     """Return a number as JavaScript writes it."""
     return json.dumps(number).removesuffix(".0")
@@ -100,9 +114,7 @@ def test_a_run_that_is_taken_up_again_is_drawn_anew(page, tmp_path):
         wait_for(page, "epoch", "2")
         epoch(path, 3, 0.25, None)
         wait_for(page, "loss", "0.25")
-        page.wait_for_function(
-            "import('./static/state.js').then(m => m.state.curves.get('run').metrics.curves.loss.y.join() === '1,0.5,0.25')"
-        )
+        wait_for_curve(page, [1, 0.5, 0.25])
     page.faults.clear()
 
 
@@ -118,8 +130,10 @@ def test_the_page_survives_the_servers_restart(page, tmp_path):
     with serving(tmp_path, int(url.rsplit(":", 1)[1])):
         page.wait_for_selector("#connection[data-state=live]")
         wait_for(page, "epoch", "2")
+        wait_for_curve(page, [0.9, 0.7])
         epoch(path, 3, 0.5, 0.4)
         wait_for(page, "epoch", "3")
+        wait_for_curve(page, [0.9, 0.7, 0.5])
         refused = [fault for fault in page.faults if "ERR_CONNECTION_REFUSED" in fault or "INCOMPLETE_CHUNK" in fault]
         assert page.faults == refused  # the browser's own words for a server that is away
         page.faults.clear()

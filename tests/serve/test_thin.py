@@ -27,8 +27,8 @@ def test_extremes_ends_and_order_survive(count):
 
 def test_what_is_missing_hides_nothing():
     values = np.full(100, np.nan)
-    values[37] = 5.0
-    assert 37 in thin(values, 10)
+    values[[31, 37]] = 1.0, 5.0
+    assert {31, 37} <= set(thin(values, 10).tolist())
     assert len(thin(np.full(100, np.nan), 10)) <= 12
 
 
