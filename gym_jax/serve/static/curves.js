@@ -16,17 +16,21 @@ const CHARTS = {
   "chart-speed": { title: "Windows per second by epoch", lines: [["speed", "windows_per_second", "windows/s", { alpha: 1, width: 1.5, dots: 40 }]] },
 };
 const STEP = 0.1; // of the view, by an arrow key
+const MANY = 8; // runs from which on only the main lines are drawn while the view is moved
+const REST = 120; // milliseconds after which it rests
 
 const made = new Map(); // by name of the chart: { plot, lines, log, colours }
 const inView = new Set(); // charts that are on the screen: others are drawn when they come
 let seen = () => {};
 let planned = false;
+let moving = 0; // the timer that runs while the view is moved
 
 function linesOf(name) {
   const lines = [];
   for (const [table, column, what, style] of CHARTS[name].lines) {
     for (const id of state.runs.keys()) {
       const found = state.shown.has(id) ? state.curves.get(id)?.[table].curves[column] : null;
+      if (moving && style.alpha < 1 && state.shown.size > MANY) continue; // the others come when it rests
       if (found?.x.length) lines.push({ id, what, ...style, colour: colourOf(state.colours.get(id)), x: found.x, y: found.y });
     }
   }
@@ -115,6 +119,8 @@ export function look(view) {
   if (state.view && state.view[1] - state.view[0] < 1e-3) state.view = null;
   if (!planned) requestAnimationFrame(() => [(planned = false), drawCurves()]);
   planned = true;
+  clearTimeout(moving);
+  moving = setTimeout(() => [(moving = 0), drawCurves()], REST);
   seen();
 }
 
