@@ -19,7 +19,7 @@ TABLES = {
     "chunks": ("at", "step", "loss", "lr", "windows_per_second", "time"),
 }
 """What is drawn, by its columns; the first is where a value stands, in epochs. `chunks` lie within an epoch."""
-DOCUMENTS = ("config.yaml", "status.json", "scores.json", "choices.json", "data.json", "env.json")
+DOCUMENTS = ("config.yaml", "status.json", "scores.json", "choices.json", "env.json")
 BEGINS = ("started", "resumed")
 
 

@@ -95,6 +95,7 @@ class Oracle:
         came = observed(strand, channel, row, row + task.horizon)
         return {
             "series": series,
+            "target": panel.channels[channel],
             "origin": row,
             "time": time_of(strand, row),
             "step": strand.prepared.panel.step / 1e9 if strand.prepared.panel.clock == "ns" else None,

@@ -1,11 +1,13 @@
 """The documents and events of the monitor: what they hold, and who gets them."""
 
 import asyncio
+import doctest
 import json
 from urllib.parse import quote
 
 import httpx
 import pytest
+from conftest import ROOT
 from fake_runs import epoch, fake_run, serving, trained
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -274,6 +276,11 @@ def test_a_page_that_does_not_read_is_cut_off(tmp_path, monkeypatch):
         assert not app.state.hub.listeners
 
     asyncio.run(slow())
+
+
+def test_the_document_is_right():
+    result = doctest.testfile(str(ROOT / "docs" / "monitor.md"), module_relative=False)
+    assert (result.attempted, result.failed) == (5, 0)
 
 
 def test_names_in_urls_are_quoted_by_the_page(tmp_path):

@@ -156,7 +156,7 @@ export function begin(changed) {
       if (isIntersecting) [inView.add(target.id), draw(target.id, linesOf(target.id))];
       else inView.delete(target.id);
     }
-  });
+  }, { rootMargin: "300px" }); // a little before they come
   for (const name of Object.keys(CHARTS)) {
     const node = document.getElementById(name);
     watch.observe(node);

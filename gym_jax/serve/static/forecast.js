@@ -40,7 +40,7 @@ function options(answer) {
     scales: { x: { time: answer.step !== null }, y: { range: room(false) } },
     axes: [
       axis({ size: 30, space: 120, values: (_, times) => times.map((time) => (answer.step === null ? time : moment(time).slice(5))) }),
-      axis({ size: 58 }),
+      axis({ size: 58, label: answer.target }),
     ],
     series: [
       {}, { stroke: colour("--ink"), width: 1.5, points: { show: false } }, ...Array.from({ length: 2 * count }, () => edge),
@@ -79,9 +79,8 @@ export function drawForecast(answer, told) {
   if (!node.clientWidth) return;
   now = { answer, told };
   const data = columns(answer, told);
-  const like = JSON.stringify([answer.bands.length, answer.step === null]);
-  const unit = told.targets[0] === undefined ? "" : told.targets.join(", ");
-  node.setAttribute("aria-label", `${unit} of ${answer.series}: observed and forecast. Arrow keys move the origin, with shift by a horizon.`);
+  const like = JSON.stringify([answer.bands.length, answer.step === null, answer.target]);
+  node.setAttribute("aria-label", `${answer.target} of ${answer.series}: observed and forecast. Arrow keys move the origin, with shift by a horizon.`);
   if (!plot || shape !== like) {
     plot?.destroy();
     [plot, shape] = [make(node, options(answer), data), like];
