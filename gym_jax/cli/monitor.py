@@ -21,7 +21,7 @@ def monitor(
     where: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN|ROOT]",
+            metavar="RUN|ROOT",
             help="A run folder, a name under --root, latest, or a folder of runs.",
             show_default="--root",
             autocompletion=complete_run,

@@ -34,6 +34,7 @@ from gym_jax.errors import CheckpointError, RunInUse, StorageError
 from gym_jax.files import sync, write_synced
 
 LOCK_TRIES = 5
+"""Of a lock that is held, 10 ms apart."""
 PINS = "pins.jsonl"
 """The steps that other runs began from: they stay as long as the run does."""
 
