@@ -16,7 +16,8 @@ LAYERS = [
     {"train"},
     {"evaluate", "allocate", "report"},
     {"run", "tune"},
-    {"cli", "serve"},
+    {"serve"},
+    {"cli"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

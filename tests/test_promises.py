@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import tomllib
 from typing import get_args
 
@@ -68,15 +69,19 @@ def command_names():
     return {*single, *grouped}
 
 
-def train_options():
+def options_of(command):
     from typer.main import get_command
 
     return {
         name
-        for parameter in get_command(app).commands["train"].params
+        for parameter in get_command(app).commands[command].params
         for name in parameter.opts
         if name.startswith("--") and name != "--help"
-    } | {"--debug"}
+    }
+
+
+def page_parts():
+    return set(re.findall(r'data-part="(\w+)"', (ROOT / "gym_jax/serve/static/index.html").read_text()))
 
 
 REGISTRIES = {
@@ -133,7 +138,9 @@ REGISTRIES = {
     "allocation_figure": set(Figures._fields),
     "resource": set(get_args(Resource)),
     "command": command_names(),
-    "train_option": train_options(),
+    "train_option": options_of("train") | {"--debug"},
+    "monitor_option": options_of("monitor"),
+    "page_part": page_parts(),
     "exit_code": {str(code) for code in EXIT_CODES},
     "public_name": set(gym_jax.__all__),
 }

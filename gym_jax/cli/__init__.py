@@ -30,6 +30,7 @@ from gym_jax.cli.generate import generate
 from gym_jax.cli.leave import leave
 from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
 from gym_jax.cli.models import list_models, show_model
+from gym_jax.cli.monitor import monitor
 from gym_jax.cli.options import AsJson
 from gym_jax.cli.predict import predict
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
@@ -217,6 +218,7 @@ for command in (
     export,
     generate,
     bench,
+    monitor,
 ):
     app.command(epilog=ANYWHERE)(command)
 for door in (check, describe, convert, resample):

@@ -57,13 +57,12 @@ class Prepared(NamedTuple):
         """The scaler of the channels."""
         return self.fitted.scaler
 
-    def of_first_series(self) -> "Prepared":
-        """Return the first series alone, without its split."""
-        fitted = self.fitted.for_series(self.panel.series[:1], self.panel.series)
-        coming = None if self.coming is None else self.coming.select([0])
-        return self._replace(
-            panel=self.panel.select([0]), channels=self.channels.select([0]), fitted=fitted, coming=coming
-        )
+    def of_series(self, number: int) -> "Prepared":
+        """Return one series alone, without its split."""
+        panel = self.panel.select([number])
+        fitted = self.fitted.for_series(panel.series, self.panel.series)
+        coming = None if self.coming is None else self.coming.select([number])
+        return self._replace(panel=panel, channels=self.channels.select([number]), fitted=fitted, coming=coming)
 
 
 def load_panel(config: Config, *, every: bool = False) -> Panel:

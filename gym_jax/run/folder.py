@@ -18,11 +18,12 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -32,6 +33,8 @@ from gym_jax.config.text import unreadable
 from gym_jax.errors import CheckpointError, RunInUse, StorageError
 from gym_jax.files import sync, write_synced
 
+LOCK_TRIES = 5
+"""Of a lock that is held, 10 ms apart."""
 PINS = "pins.jsonl"
 """The steps that other runs began from: they stay as long as the run does."""
 
@@ -161,15 +164,13 @@ class RunFolder:
         with self._storage():
             file = (self.path / ".lock").open("a+")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(file):
                 file.seek(0)
                 raise RunInUse(
                     f"{self.path} is in use by {file.read().strip() or 'another process'}",
                     hint="one process trains a run at a time",
                     attempt=f"gymjax runs show {self.path}",
-                ) from None
+                )
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}")
             file.flush()
@@ -195,6 +196,18 @@ class RunFolder:
                 hint=f"{'look at its owner and mode' if closed else 'free space'} or choose another folder",
                 attempt=f"{'ls -ld' if closed else 'df -h'} {self.path.parent}",
             ) from error
+
+
+def _locked(file: IO[str]) -> bool:
+    """Return whether the lock was had; who asks `in_use` holds it for a moment, so that one refusal says nothing."""
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if left:
+                time.sleep(0.01)
+    return False
 
 
 def now() -> str:

@@ -46,7 +46,7 @@ def restore_panel(config: Config, facts: Mapping[str, Any], data: str | Path | N
 
 def one_window(config: Config, prepared: Prepared) -> Windows:
     """Return a single window, which lends its shapes."""
-    return windows_of(config, prepared.of_first_series(), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    return windows_of(config, prepared.of_series(0), np.zeros(1, np.int64), np.zeros(1, np.int64))
 
 
 def describe_panel(config: Config, prepared: Prepared, counts: dict[str, int]) -> dict[str, Any]:

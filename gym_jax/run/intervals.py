@@ -59,7 +59,7 @@ def pieces(source: Source, rows: np.ndarray, series: np.ndarray, levels: Sequenc
         while ends and index[-1] + 1 >= ends[0]:
             whole = np.concatenate([part for _, part in kept])
             end = ends.pop(0)
-            yield _piece(source, rows[begin:end], series[begin:end], whole[: end - begin])
+            yield piece_of(source, rows[begin:end], series[begin:end], whole[: end - begin])
             kept, begin = [(index, whole[end - begin :])], end
 
 
@@ -97,7 +97,8 @@ def _groups(rows: np.ndarray, series: np.ndarray, first: np.ndarray) -> list[int
     return [*ends, len(rows)]
 
 
-def _piece(source: Source, rows: np.ndarray, owner: np.ndarray, values: np.ndarray) -> Piece:
+def piece_of(source: Source, rows: np.ndarray, owner: np.ndarray, values: np.ndarray) -> Piece:
+    """Return windows with their forecasts: `values` are the point and both ends of each band in the data's units."""
     scaler = source.prepared.scaler
     ends = scaler.rescale(values[..., 1:], owner)
     return Piece(rows, owner, values[..., 0], ends.reshape(*ends.shape[:-1], -1, 2))

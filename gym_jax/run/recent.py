@@ -14,10 +14,13 @@ from gym_jax.run.assemble import Prepared
 from gym_jax.run.coming import coming_of
 
 
-def lengthened(config: Config, prepared: Prepared) -> Prepared:
-    """Return the data with a horizon of missing rows behind every series, so that its last row may begin a window."""
+def lengthened(config: Config, prepared: Prepared, more: int = 0) -> Prepared:
+    """Return the data with a horizon of missing rows behind every series, so that its last row may begin a window.
+
+    `more` rows come behind them.
+    """
     horizon = config.task.horizon
-    panel = extend(prepared.panel, horizon)
+    panel = extend(prepared.panel, horizon + more)
     channels = make_channels(panel, config.data, prepared.fitted.bounds, horizon=horizon)
     return prepared._replace(panel=panel, channels=channels, coming=coming_of(config, panel))
 
