@@ -32,6 +32,7 @@ from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
 from gym_jax.cli.models import list_models, show_model
 from gym_jax.cli.options import AsJson
 from gym_jax.cli.predict import predict
+from gym_jax.cli.report import report
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
 from gym_jax.cli.show import print_error
 from gym_jax.cli.train import train
@@ -215,6 +216,7 @@ for command in (
     compare,
     explain,
     export,
+    report,
     generate,
     bench,
 ):
