@@ -8,9 +8,9 @@ from jaxtyping import Float, Shaped
 
 from gym_jax.report.style import (
     Values,
-    add_legend,
     dress,
     label,
+    legend_below,
     new_figure,
     numbers,
     ramp_of,
@@ -48,7 +48,7 @@ def forecast_bands(
         for place in reversed(range(len(view.levels))):
             assert view.bands is not None
             low, high = (broken(view, view.bands[:, place, end]) for end in (0, 1))
-            shade = 0.16 + 0.2 * (len(view.levels) - 1 - place)
+            shade = 0.2 + 0.16 * (len(view.levels) - 1 - place)
             times = broken_times(view)
             panel.fill_between(
                 times,
@@ -119,7 +119,7 @@ def predicted_actual(
     panel.set_ylabel(with_unit(f"forecast {quantity}", unit))
     panel.set_aspect("equal", adjustable="box")
     set_title(panel, f"Forecast against observed, {len(x):,} values")
-    add_legend(panel, dark, loc="upper left")
+    legend_below(figure, panel)
     dress(figure, dark)
     if len(x) > FEW:
         figure.axes[-1].grid(visible=False, which="both")

@@ -25,13 +25,10 @@ def confusion_matrix(classes: Sequence[str], counts: Sequence[Sequence[int]], *,
     bar.outline.set_visible(False)
     every = max(1, -(-len(classes) // 30))
     places = range(0, len(classes), every)
-    panel.set_xticks(
-        places,
-        [label(classes[i], 14) for i in places],
-        rotation=40 if len(classes) > 2 else 0,
-        ha="right" if len(classes) > 2 else "center",
-    )
-    panel.set_yticks(places, [label(classes[i], 14) for i in places])
+    words = [label(classes[i], 14) for i in places]
+    turned = {"rotation": 40, "ha": "right"} if sum(map(len, words)) > 40 else {}
+    panel.set_xticks(places, words, **turned)
+    panel.set_yticks(places, words)
     panel.set_xlabel("predicted class")
     panel.set_ylabel("true class")
     set_title(panel, f"Confusion, {int(table.sum()):,} cases")

@@ -78,8 +78,9 @@ def render(page: Page) -> str:
     body = [f"<h1>{escape(page.title)}</h1>", *map(_words, page.lead)]
     names = [f"s{number}" for number in range(len(page.sections))]
     links = [
-        f'<li class="l{section.level}"><a href="#{name}">{escape(section.title)}</a></li>'
+        f'<li><a href="#{name}">{escape(section.title)}</a></li>'
         for name, section in zip(names, page.sections, strict=True)
+        if section.level == 2
     ]
     body.append(f'<nav aria-label="Contents"><ul>{"".join(links)}</ul></nav><main>')
     for name, section in zip(names, page.sections, strict=True):

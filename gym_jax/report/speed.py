@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gym_jax.report.style import dress, label, new_figure, theme_of
+from gym_jax.report.style import dress, label, legend_below, new_figure, theme_of
 
 HATCHES = ("", "///", "...", "xxx")
 """More ways than colours are hatched."""
@@ -33,16 +33,7 @@ def speeds(found: Sequence[Speed], *, dark: bool = False) -> Any:
         _draw_model(panel, [one for one in found if one.model == model], ways, dark)
         panel.set_title(label(model), fontsize=10.5)
     panels[0].set_ylabel("windows per second (higher is better)")
-    handles = dict(item for panel in panels for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True))
-    if handles:
-        figure.legend(
-            handles.values(),
-            handles,
-            loc="outside lower center",
-            ncols=min(6, len(handles)),
-            frameon=False,
-            fontsize=8.5,
-        )
+    legend_below(figure, *panels)
     return dress(figure, dark, grid="y")
 
 

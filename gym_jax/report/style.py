@@ -102,6 +102,14 @@ def add_legend(panel: Any, dark: bool, **options: Any) -> None:
         panel.legend(**settings)
 
 
+def legend_below(figure: Any, *panels: Any, columns: int = 6) -> None:
+    """Add one legend for some panels below them, where it hides nothing; a name stands once."""
+    handles = dict(item for panel in panels for item in zip(*panel.get_legend_handles_labels()[::-1], strict=True))
+    if handles:
+        settings = {"ncols": min(columns, len(handles)), "frameon": False, "fontsize": 8.5}
+        figure.legend(handles.values(), handles, loc="outside lower center", **settings)
+
+
 def set_title(panel: Any, text: str) -> None:
     """Write a title above the left end of a panel."""
     panel.set_title(text, loc="left", fontsize=10.5)

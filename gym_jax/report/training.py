@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gym_jax.report.style import LINES, add_legend, dress, label, new_figure, numbers, set_title, theme_of, with_unit
+from gym_jax.report.style import (
+    LINES,
+    add_legend,
+    dress,
+    label,
+    legend_below,
+    new_figure,
+    numbers,
+    set_title,
+    theme_of,
+    with_unit,
+)
 
 Epochs = Sequence[Mapping[str, Any]]
 """A mapping an epoch, such as the lines of metrics.jsonl."""
@@ -14,8 +25,8 @@ def training_curves(
 ) -> Any:
     """Return losses above the learning rate over epochs, the best epoch of each run marked.
 
-    `runs` holds for each name its `epoch`, `loss`, `val_loss` and `lr`. A single run has a line for train and one for
-    val; several have a colour each, train dashed.
+    `runs` holds for each name its `epoch`, `loss`, `val_loss` and `lr`; `loss` says which it is, in what unit. A single
+    run has a line for train and one for val; several have a colour each, train dashed.
     """
     theme, alone = theme_of(dark), len(runs) == 1
     figure, (losses, rates) = new_figure(2, 1, size=(5.6, 4.4), sharex=True, height_ratios=(3, 1))
@@ -38,7 +49,7 @@ def training_curves(
             if alone:
                 losses.axvline(chosen, color=theme.muted, linewidth=0.9, linestyle=":")
                 losses.plot([], [], "o", color=colour, markeredgecolor=theme.ink, label=f"best: epoch {chosen}")
-    losses.set_ylabel(f"loss ({loss}, scaled data)" if loss else "loss (scaled data)")
+    losses.set_ylabel(f"loss ({loss})" if loss else "loss (each its own)")
     rates.set_ylabel("learning rate\n(per step)")
     rates.set_ylim(bottom=0)
     rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
@@ -87,7 +98,7 @@ def seed_spread(
 ) -> Any:
     """Return a dot for the error of each seed, the interval of their mean, and the error of their mean forecast."""
     theme = theme_of(dark)
-    figure, (panel,) = new_figure(size=(7.2, 1.6 + 0.26 * min(len(values), 20)))
+    figure, (panel,) = new_figure(size=(5.6, 2.2 + 0.26 * min(len(values), 20)))
     places = list(range(len(values)))
     if low is not None and high is not None:
         panel.axvspan(low, high, color=theme.colours[0], alpha=0.18, label="95 % interval of the mean seed")
@@ -101,5 +112,5 @@ def seed_spread(
     panel.set_ylabel("seed")
     panel.set_xlabel(with_unit(metric, unit))
     set_title(panel, "How far seeds lie apart")
-    add_legend(panel, dark, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_below(figure, panel, columns=2)
     return dress(figure, dark)

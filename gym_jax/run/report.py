@@ -50,8 +50,11 @@ PARTS: dict[str, tuple[str, Callable[[Reported], list[Any]]]] = {
     "reproduce": ("How to make it again", reproduce_part),
 }
 """The parts of a page about one run, in order, each with its heading; an empty one is left out."""
-SHORT = ("trained", "scores", "seeds", "forecasts", "labels", "intervals", "data", "environment", "reproduce")
-"""What is shown of each of several runs, below their comparison."""
+SHORT = ("scores", "seeds", "forecasts", "labels", "intervals", "data", "environment", "reproduce")
+"""What is shown of each of several runs, below their comparison and what each was trained on."""
+SHORTEST = ("scores", "data", "environment", "reproduce")
+"""The same of more than `FEW` runs: no pictures, so that the page stays small."""
+FEW = 4
 
 
 def report_runs(
@@ -94,13 +97,16 @@ def make_page(
     """Return the page about one run or several, its pictures not drawn yet."""
     folders = open_runs(runs, root)
     found = [open_report(folder, name, asked) for folder, name in zip(folders, name_runs(folders), strict=True)]
-    lead = [Words(f"Written {now()} by gym_jax {__version__}."), *(words for run in found for words in verdicts(run))]
+    lead = [
+        Words(f"Written {now()} by gym_jax {__version__}."),
+        *(words for run in found for words in verdicts(run, len(found) > 1)),
+    ]
     if len(found) == 1:
         return Page(f"Report: {found[0].name}", lead, list(_sections(found[0], tuple(PARTS), 2)))
     sections = [Section("comparison", "Comparison", comparison_part(found))]
     for run in found:
         sections.append(Section("trained", f"Run: {run.name}", PARTS["trained"][1](run)))
-        sections += _sections(run, SHORT[1:], 3)
+        sections += _sections(run, SHORT if len(found) <= FEW else SHORTEST, 3)
     return Page(f"Report: {len(found)} runs", lead, sections)
 
 

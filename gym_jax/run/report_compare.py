@@ -18,7 +18,7 @@ from gym_jax.report.training import training_curves
 from gym_jax.run.allocate import Question, read_panel, simulate_data
 from gym_jax.run.allocate_chart import frontier_figure
 from gym_jax.run.compare import BASELINES, compare_runs
-from gym_jax.run.report_parts import LABELS, NUMBERS, step_of
+from gym_jax.run.report_parts import LABELS, NUMBERS, loss_of, step_of
 from gym_jax.run.report_run import Reported
 
 FEW_ROWS = 400_000
@@ -86,7 +86,7 @@ def _overview(runs: Sequence[Reported]) -> list[Any]:
         Table("Each on its own test part", ("run", "model", "status", "target", "windows or cases", *columns), rows)
     ]
     curves = {run.name: run.epochs for run in runs if run.epochs}
-    losses = {run.config.loss.kind for run in runs if run.epochs}
+    losses = {loss_of(run) for run in runs if run.epochs}
     if curves:
         best = {run.name: run.status["best"]["epoch"] for run in runs if run.status.get("best")}
         draw = functools.partial(
@@ -95,7 +95,7 @@ def _overview(runs: Sequence[Reported]) -> list[Any]:
         note = (
             ""
             if len(losses) == 1
-            else f"Losses differ ({', '.join(sorted(losses))}): their heights can not be compared."
+            else f"Losses differ ({'; '.join(sorted(losses))}): their heights can not be compared."
         )
         blocks.append(Picture("training_curves", draw, f"Loss by epoch of {len(curves)} runs.", note))
     steps = [len(run.own["per_horizon"]["mae"]) for run in runs if "per_horizon" in run.own]

@@ -129,7 +129,7 @@ def _which(panel: Panel, errors: Sequence[float | None]) -> list[tuple[int, str]
     places = sorted({round(place) for place in np.linspace(0, len(order) - 1, SERIES)}) if order else []
     out = []
     for place in places:
-        at = "worst" if not place else "best" if place == len(order) - 1 else f"{place + 1:,} from the worst"
+        at = "worst" if not place else "best" if place == len(order) - 1 else f"number {place + 1:,} from the worst"
         words = f"{panel.series[order[place]]}: MAE {errors[order[place]]:.4g}, {at} of {len(order):,} series"
         out.append((order[place], words if len(order) > 1 else panel.series[order[place]]))
     return out
@@ -171,10 +171,20 @@ def _view(panel: Panel, found: _Series, name: str, channel: int) -> View:
             free = int(row) + steps
     rows = (found.rows[kept][:, None] + np.arange(steps)).reshape(-1)
     actual = np.where(panel.mask[rows, channel], panel.values[rows, channel], np.nan)
-    bands = None if found.bands is None else found.bands[kept].reshape(len(rows), len(found.levels), 2)
+    drawn = _drawn(found.levels)
+    bands = None if found.bands is None else found.bands[kept].reshape(len(rows), len(found.levels), 2)[:, drawn]
     begins = tuple(range(0, len(rows), steps)) if steps > 1 else ()
     times = panel.times(np.full(len(rows), found.owner), rows)
-    return View(name, times, actual, found.point[kept].reshape(-1), begins, found.levels, bands)
+    return View(
+        name, times, actual, found.point[kept].reshape(-1), begins, tuple(found.levels[i] for i in drawn), bands
+    )
+
+
+def _drawn(levels: Sequence[float]) -> list[int]:
+    """Return the places of at most two levels: the narrowest, and the one nearest to 95 %. More hide each other."""
+    if not levels:
+        return []
+    return sorted({0, min(range(len(levels)), key=lambda place: abs(levels[place] - 0.95))})
 
 
 def _by_hour(panel: Panel, rows: np.ndarray, residuals: np.ndarray) -> dict[str, list[float | None]] | None:

@@ -70,15 +70,19 @@ def scores_part(run: Reported) -> list[Any]:
     return blocks
 
 
-def verdicts(run: Reported) -> list[Words]:
-    """Return what is to be read first: whether the run beats the baselines, and whether it is finished."""
-    out = []
+def verdicts(run: Reported, named: bool = False) -> list[Words]:
+    """Return what is to be read first, with the run's name where asked: does it beat the baselines, is it finished?"""
+    out, name = [], f"{run.name}: " if named else ""
     if not run.finished:
         where = f"{run.status.get('epochs', 0):,} of {run.config.train.epochs:,} epochs"
         out.append(Words(f"{run.name} is not finished ({run.status.get('status', 'unknown')}): {where}.", "bad"))
     if verdict := run.scores.get("verdict"):
-        out.append(Words(verdict, "bad" if "does NOT" in verdict or "not finite" in verdict else "good"))
-    return [*out, *(Words(text, "bad") for text in run.missing), *(Words(text, "note") for text in run.notes)]
+        out.append(Words(f"{name}{verdict}", "bad" if "does NOT" in verdict or "not finite" in verdict else "good"))
+    return [
+        *out,
+        *(Words(f"{name}{text}", "bad") for text in run.missing),
+        *(Words(f"{name}{text}", "note") for text in run.notes),
+    ]
 
 
 def training_part(run: Reported) -> list[Any]:
@@ -87,7 +91,7 @@ def training_part(run: Reported) -> list[Any]:
         return [Words("No epoch has ended: the model is solved, or its training has just begun.", "note")]
     best = run.status.get("best", {}).get("epoch")
     curves = functools.partial(
-        training_curves, {run.name: run.epochs}, best={run.name: best} if best else None, loss=run.config.loss.kind
+        training_curves, {run.name: run.epochs}, best={run.name: best} if best else None, loss=loss_of(run)
     )
     last = run.epochs[-1]
     said = f"Loss by epoch, ending at train {shown(last.get('loss'))} and validation {shown(last.get('val_loss'))}."
@@ -115,7 +119,7 @@ def seeds_part(run: Reported) -> list[Any]:
     blocks: list[Any] = [Picture("seed_spread", draw, alt)]
     if any(run.members.values()):
         curves = {f"seed {seed}": lines for seed, lines in run.members.items() if lines}
-        draw = functools.partial(training_curves, curves, loss=run.config.loss.kind)
+        draw = functools.partial(training_curves, curves, loss=loss_of(run))
         blocks.append(Picture("training_curves", draw, f"Loss by epoch of {len(curves)} seeds."))
     table = [(key, block["mean"], block["sd"], block["low"], block["high"]) for key, block in found.items()]
     return [*blocks, Table("One seed alone", ("metric", "mean", "sd", "95 % low", "95 % high"), table)]
@@ -204,6 +208,12 @@ def _words(plain: dict[str, Any]) -> str:
     kind = plain.pop("kind", None)
     said = ", ".join(f"{key}={shown(value)}" for key, value in plain.items() if value not in (None, [], ()))
     return f"{kind}: {said}" if kind and said else str(kind or said)
+
+
+def loss_of(run: Reported) -> str:
+    """Return the loss with its unit."""
+    kind = run.config.loss.kind
+    return f"{kind}, nats" if kind == "cross_entropy" else f"{kind}, scaled data"
 
 
 def step_of(run: Reported) -> str:
