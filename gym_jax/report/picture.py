@@ -60,7 +60,8 @@ def refuse_place(option: str, path: str, endings: tuple[str, ...], attempt: str)
     """Raise ConfigError when no file of these endings can be written to a path."""
     place = Path(path).expanduser()
     if place.suffix.lower() not in endings:
-        message, hint = f"{option} {path} is of no kind that is drawn", f"choose from {', '.join(endings)}"
+        kind = "drawn" if endings == ENDINGS else "written"
+        message, hint = f"{option} {path} is of no kind that is {kind}", f"choose from {', '.join(endings)}"
     elif place.is_dir() or not place.absolute().parent.is_dir():
         message, hint = f"{option} {path} can not be written", "it is a file in a folder that exists"
     else:

@@ -96,6 +96,9 @@ def make_page(
 ) -> Page:
     """Return the page about one run or several, its pictures not drawn yet."""
     folders = open_runs(runs, root)
+    paths = [folder.path.resolve() for folder in folders]
+    if twice := [folder for folder in folders if paths.count(folder.path.resolve()) > 1]:
+        raise ConfigError(f"{twice[0].path.name} is named twice", hint="name each run once", code="usage")
     found = [open_report(folder, name, asked) for folder, name in zip(folders, name_runs(folders), strict=True)]
     lead = [
         Words(f"Written {now()} by gym_jax {__version__}."),
