@@ -17,6 +17,9 @@ def report(
     format: Annotated[Literal["png", "svg", "pdf"], typer.Option(help="Of the pictures in --plots.")] = "png",
     dark: Annotated[bool, typer.Option("--dark", help="Dark pictures in --plots; the page has both.")] = False,
     target: Annotated[str | None, typer.Option(help="Column that is drawn; default the first.")] = None,
+    series: Annotated[
+        list[str] | None, typer.Option(help="Series to draw; default the worst, the best, between. May be repeated.")
+    ] = None,
     windows: Annotated[int, typer.Option(help="Test windows drawn at random for pictures.", min=2)] = 4096,
     explain: Annotated[bool, typer.Option("--explain", help="Exchange inputs to see which matter, too.")] = False,
     seed: Annotated[int, typer.Option(help="Of the choice of windows.", min=0)] = 0,
@@ -35,7 +38,7 @@ def report(
     choose_platform(platform, compile_cache)
     from gym_jax.run.report import Asked, report_runs
 
-    asked = Asked(target, windows, explain, seed)
+    asked = Asked(target, windows, tuple(series or ()), explain, seed)
     document = report_runs(runs, html=html, plots=plots, format=format, dark=dark, root=root, asked=asked)
     if as_json:
         print_json("report", document)

@@ -36,6 +36,8 @@ class View(NamedTuple):
     """Positions at which a forecast begins: it knows what was before."""
     levels: tuple[float, ...] = ()
     bands: Float[np.ndarray, "n levels 2"] | None = None
+    about: str = ""
+    """What is said behind the name."""
 
 
 def forecast_bands(
@@ -67,7 +69,7 @@ def forecast_bands(
         panel.set_ylabel(with_unit(quantity, unit), wrap=True)
         if np.issubdtype(view.times.dtype, np.datetime64):
             _date_axis(panel)
-        set_title(panel, label(view.name, 60))
+        set_title(panel, label(view.name + (f": {view.about}" if view.about else ""), 70))
     if len(views):
         panels[-1].set_xlabel("time" if np.issubdtype(views[-1].times.dtype, np.datetime64) else "time (steps)")
         handles, names = panels[0].get_legend_handles_labels()

@@ -16,18 +16,19 @@ def forecasts(
 ) -> Any:
     """Return forecasts of several models over what came; a button for each series, a legend that toggles models.
 
-    All models have the same series in the same order; zoom and hover show single values.
+    Series are those that all models have, by name; zoom and hover show single values.
     """
     go, theme = need("plotly.graph_objects"), theme_of(dark)
     figure, owners = go.Figure(), []
-    names = [view.name for view in next(iter(models.values()), ())]
-    for place in range(len(names)):
-        first, shown = next(iter(models.values()))[place], place == 0
+    named = {model: {view.name: view for view in views} for model, views in models.items()}
+    names = [name for name in next(iter(named.values()), {}) if all(name in views for views in named.values())]
+    for place, name in enumerate(names):
+        first, shown = next(iter(named.values()))[name], place == 0
         ink = {"line": {"color": theme.ink}, "mode": "lines", "visible": shown}
         figure.add_scatter(x=first.times, y=_plain(first.actual), name="observed", **ink)
         owners.append(place)
-        for number, (model, views) in enumerate(models.items()):
-            view, colour = views[place], theme.colours[number % len(theme.colours)]
+        for number, (model, views) in enumerate(named.items()):
+            view, colour = views[name], theme.colours[number % len(theme.colours)]
             group = {"legendgroup": str(number), "visible": shown, "mode": "lines"}
             for at in reversed(range(len(view.levels))):
                 x, y = _outline(view, at)

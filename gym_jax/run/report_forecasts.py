@@ -1,5 +1,6 @@
 """What a report looks at of a forecast: a sample of test windows, and some series from end to end."""
 
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gym_jax.data.panel import Panel
+from gym_jax.data.words import shown, suggest
+from gym_jax.errors import ConfigError
 from gym_jax.evaluate.breakdown import hours_of
 from gym_jax.evaluate.residuals import autocorrelation
 from gym_jax.evaluate.score import forecasters, forecasts
@@ -55,11 +58,13 @@ def sample_forecasts(
     channel: int,
     errors: Sequence[float | None],
     windows: int,
+    named: Sequence[str] = (),
     seed: int = 0,
 ) -> Sampled:
     """Return what at most so many test windows, drawn at random, and a few whole series say of one target.
 
-    `errors` of the series choose which are drawn: the worst, the best, and between.
+    `errors` of the series choose which are drawn, the worst, the best, and between, where none are `named`. Raises
+    ConfigError when there is no such series.
     """
     rows, series = places(trained.config, trained.prepared, "test")
     panel = trained.prepared.truth
@@ -72,7 +77,7 @@ def sample_forecasts(
     known = np.isfinite(actual)
     pairs = _pairs(levels)
     lines, views = [], []
-    for number, words in _which(panel, errors):
+    for number, words in _which(panel, errors, named):
         own = rows[series == number]
         found = _whole(trained, calibrated, own, number, channel)
         lines.append(
@@ -122,16 +127,23 @@ def _pairs(levels: Sequence[float]) -> list[tuple[float, int, int]]:
     return sorted(found)
 
 
-def _which(panel: Panel, errors: Sequence[float | None]) -> list[tuple[int, str]]:
+def _which(panel: Panel, errors: Sequence[float | None], named: Sequence[str]) -> list[tuple[int, str]]:
     """Return the series to draw, the worst first, each with words about its place among all."""
+    if unknown := [name for name in named if name not in panel.series]:
+        raise ConfigError(
+            f"there is no series `{shown(unknown[0])}`",
+            hint=suggest(unknown[0], panel.series),
+            attempt=f"gymjax report RUN --series {shlex.quote(panel.series[0])} --html report.html",
+        )
     known = [place for place, value in enumerate(errors) if value is not None and np.isfinite(value)]
     order = sorted(known, key=lambda place: -float(errors[place] or 0))
-    places = sorted({round(place) for place in np.linspace(0, len(order) - 1, SERIES)}) if order else []
+    places = [place for place, number in enumerate(order) if panel.series[number] in named]
+    places = places or sorted({round(place) for place in np.linspace(0, len(order) - 1, SERIES)}) if order else []
     out = []
     for place in places:
         at = "worst" if not place else "best" if place == len(order) - 1 else f"number {place + 1:,} from the worst"
-        words = f"{panel.series[order[place]]}: MAE {errors[order[place]]:.4g}, {at} of {len(order):,} series"
-        out.append((order[place], words if len(order) > 1 else panel.series[order[place]]))
+        words = f"MAE {errors[order[place]]:.4g}, {at} of {len(order):,} series"
+        out.append((order[place], words if len(order) > 1 else ""))
     return out
 
 
@@ -160,7 +172,7 @@ def _whole(trained: Trained, calibrated: Calibrated | None, rows: np.ndarray, ow
     return _Series(piece.rows, owner, piece.point[..., channel], tuple(fitted.levels), bands)
 
 
-def _view(panel: Panel, found: _Series, name: str, channel: int) -> View:
+def _view(panel: Panel, found: _Series, about: str, channel: int) -> View:
     """Return the last forecasts of a series that follow each other without an overlap."""
     steps, last = found.point.shape[1], int(found.rows[-1])
     begin = last + steps - ROWS
@@ -175,9 +187,8 @@ def _view(panel: Panel, found: _Series, name: str, channel: int) -> View:
     bands = None if found.bands is None else found.bands[kept].reshape(len(rows), len(found.levels), 2)[:, drawn]
     begins = tuple(range(0, len(rows), steps)) if steps > 1 else ()
     times = panel.times(np.full(len(rows), found.owner), rows)
-    return View(
-        name, times, actual, found.point[kept].reshape(-1), begins, tuple(found.levels[i] for i in drawn), bands
-    )
+    name, levels = panel.series[found.owner], tuple(found.levels[place] for place in drawn)
+    return View(name, times, actual, found.point[kept].reshape(-1), begins, levels, bands, about)
 
 
 def _drawn(levels: Sequence[float]) -> list[int]:

@@ -27,7 +27,7 @@ def forecasts_part(run: Reported) -> list[Any]:
     named: dict[str, Any] = {"quantity": run.target, "unit": run.unit}
     if run.sampled is not None:
         views = [view for view in run.sampled.views if len(view.times)]
-        names = "; ".join(view.name for view in views)
+        names = "; ".join(view.name + (f", {view.about}" if view.about else "") for view in views)
         caption = "The end of the test part. A line breaks where a new forecast begins; each knows what was before it."
         if views:
             draw = functools.partial(forecast_bands, views, **named)

@@ -28,6 +28,8 @@ class Asked(NamedTuple):
     """Column that is drawn; the first of each run when None."""
     windows: int = 4096
     """Of the test part that are drawn at random for pictures; tables are of all."""
+    series: tuple[str, ...] = ()
+    """That are drawn; the worst, the best and two between when none is named."""
     explain: bool = False
     """Whether inputs are exchanged to see which matter."""
     seed: int = 0
@@ -89,7 +91,7 @@ class Reported(NamedTuple):
 
 
 def open_report(folder: RunFolder, name: str, asked: Asked) -> Reported:
-    """Return what is known of a run. Raises CheckpointError when it is none, ConfigError on a target it has not.
+    """Return what is known of a run. Raises CheckpointError when it is none, ConfigError on a target or series unknown.
 
     Data that are gone, or a run without a checkpoint, are no error: what stands in the folder is shown.
     """
@@ -115,14 +117,23 @@ def open_report(folder: RunFolder, name: str, asked: Asked) -> Reported:
             calibrated, notes = read_calibration(folder)
             channel = targets.index(target)
             errors = scores["model"]["targets"][target]["per_series"]["mae"]
-            own = {"channel": channel, "errors": errors, "windows": asked.windows, "seed": asked.seed}
-            sampled = sample_forecasts(trained, calibrated, **own)
+            sampled = sample_forecasts(
+                trained,
+                calibrated,
+                channel=channel,
+                errors=errors,
+                windows=asked.windows,
+                named=asked.series,
+                seed=asked.seed,
+            )
             if calibrated is not None:
                 intervals = {calibrated.calibration.method: judge_calibration(source_of(trained), calibrated)}
             if asked.explain:
                 explained = explain_run(folder, target=target, windows=256, repeats=3, seed=asked.seed)
         else:
             said = _said(trained, targets.index(target))
+    except ConfigError:
+        raise
     except GymJaxError as error:
         hint = f" ({error.hint})" if error.hint else ""
         missing.append(f"Pictures of forecasts are missing: {error.message}{hint}.")

@@ -131,6 +131,7 @@ def test_forecasts_are_drawn_over_series_and_against_what_came(page, parsed):
     (bands,) = [picture for picture in page.pictures() if picture.name == "forecast_bands"]
     figure = bands.draw(dark=False)
     frame = small_frame(rows=800, series=(HOSTILE, "b", "_c"))
+    assert len(figure.axes) == 3
     (panel,) = [one for one in figure.axes if one.get_title(loc="left").startswith("b:")]
     observed = panel.lines[0].get_ydata()
     np.testing.assert_allclose(observed, frame[frame["unique_id"] == "b"]["cpu"].to_numpy()[-len(observed) :])
@@ -302,6 +303,7 @@ def test_what_can_not_be_reported_is_refused_and_nothing_written(run, tmp_path):
         ({"plots": tmp_path / "gone" / "plots"}, "can not be a folder"),
         ({"plots": tmp_path, "format": "bmp"}, "is not drawn"),
         ({"html": tmp_path / "page.html", "asked": Asked(target="cpu")}, "does not answer with `cpu`"),
+        ({"html": tmp_path / "page.html", "asked": ASKED._replace(series=("c",))}, "there is no series `c`"),
     ):
         with pytest.raises(ConfigError, match=message):
             report_runs([run], **given)
