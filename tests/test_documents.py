@@ -81,6 +81,20 @@ def test_every_command_about_explaining_a_run(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "explained.png", "explained.json"}
 
 
+@pytest.mark.slow
+def test_every_command_and_example_about_reports_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "report.md").read_text()
+    lines = commands(text)
+    assert len(lines) == 6
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "a.html", "both.html", "why.html", "figures"}
+    tests = doctest.DocTestParser().get_doctest(text, {}, "report.md", None, 0)
+    assert len(tests.examples) == 6
+    assert doctest.DocTestRunner().run(tests).failed == 0
+
+
 def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "speed.md").read_text()

@@ -48,6 +48,10 @@ from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.ops import KERNELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
+from gym_jax.report import PLOTS
+from gym_jax.report.interactive import INTERACTIVE
+from gym_jax.report.statistical import STATISTICAL
+from gym_jax.run.report import PARTS
 from gym_jax.train.average import Weights
 from gym_jax.train.compile import COMPILES
 from gym_jax.train.many import PACKINGS
@@ -137,6 +141,10 @@ REGISTRIES = {
     "allocation_policy": {*POLICIES, LEARNED},
     "allocation_figure": set(Figures._fields),
     "resource": set(get_args(Resource)),
+    "plot": set(PLOTS),
+    "statistical_plot": set(STATISTICAL),
+    "interactive_plot": set(INTERACTIVE),
+    "page_part": set(PARTS),
     "command": command_names(),
     "train_option": options_of("train") | {"--debug"},
     "monitor_option": options_of("monitor"),

@@ -33,6 +33,7 @@ from gym_jax.cli.models import list_models, show_model
 from gym_jax.cli.monitor import monitor
 from gym_jax.cli.options import AsJson
 from gym_jax.cli.predict import predict
+from gym_jax.cli.report import report
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
 from gym_jax.cli.show import print_error
 from gym_jax.cli.train import train
@@ -216,6 +217,7 @@ for command in (
     compare,
     explain,
     export,
+    report,
     generate,
     bench,
     monitor,

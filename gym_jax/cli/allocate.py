@@ -69,10 +69,10 @@ def simulate(
     from gym_jax.allocate.frontier import RISKS
     from gym_jax.allocate.learned import Recipe
     from gym_jax.allocate.protocol import Protocol
+    from gym_jax.report.picture import refuse_chart
     from gym_jax.run.allocate import SMALL, Question, read_workloads, simulate_data
     from gym_jax.run.allocate_chart import draw_frontier, draw_worst
     from gym_jax.run.allocation import find_allocation, load_allocation
-    from gym_jax.run.picture import refuse_chart
 
     refuse_chart("--chart", chart)
     refuse_chart("--worst-chart", worst_chart)
@@ -102,7 +102,9 @@ def simulate(
         at = risks[min(1, len(risks) - 1)]
         best = document.get("best", next(iter(answer.simulation.test)))
         names = [one["name"] for one in document["worst"][f"{at:g}"]]
-        document["worst_chart"] = str(draw_worst(answer.simulation, names, worst_chart, policy=best, risk=at))
+        document["worst_chart"] = str(
+            draw_worst(answer.simulation, names, worst_chart, policy=best, risk=at, unit=read.unit)
+        )
     if as_json:
         print_json("allocate simulate", _plain(document, plain))
     else:

@@ -39,9 +39,9 @@ def explain(
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, write_document
+    from gym_jax.report.explanation import explanation
+    from gym_jax.report.picture import refuse_chart, save_figure
     from gym_jax.run.explain import explain_run
-    from gym_jax.run.explain_chart import draw_explanation
-    from gym_jax.run.picture import refuse_chart
     from gym_jax.run.runs import open_run
 
     refuse_chart("--chart", chart)
@@ -58,7 +58,7 @@ def explain(
         members=members,
         seed=seed,
     )
-    drawn = str(draw_explanation(found, chart)) if chart else None
+    drawn = str(save_figure(explanation(found), chart)) if chart else None
     document = {**found, "chart": drawn, "out": write_document("explain", found, out) if out else None}
     if as_json:
         print_json("explain", document)

@@ -44,6 +44,21 @@ def auroc(probabilities: Probabilities, truth: Codes) -> float:
     return float(np.mean(areas)) if areas else float("nan")
 
 
+def roc_points(
+    probabilities: Probabilities, truth: Codes, code: int
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """Return the shares of others taken for a class and of its own cases found, at every threshold from high to low.
+
+    Both are NaN where the class, or every other one, has no case.
+    """
+    order = np.argsort(-probabilities[:, code], kind="stable")
+    own, values = (truth == code)[order], probabilities[order, code]
+    last = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)  # equals share one threshold
+    found, taken = np.cumsum(own)[last], np.cumsum(~own)[last]
+    with np.errstate(invalid="ignore"):
+        return np.append(0, taken) / np.float64((~own).sum()), np.append(0, found) / np.float64(own.sum())
+
+
 def log_loss(probabilities: Probabilities, truth: Codes) -> float:
     """Return the mean negative log-likelihood of the true classes, in nats; infinite when one was said never to be."""
     with np.errstate(divide="ignore"):

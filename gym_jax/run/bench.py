@@ -14,11 +14,11 @@ from gym_jax.config.schema import Config
 from gym_jax.errors import ConfigError, did_you_mean, gathered, nearest
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
+from gym_jax.report.picture import refuse_chart
 from gym_jax.run.bench_peers import EXTRA, PEERS, is_missing
 from gym_jax.run.bench_process import Arm, measure, prepare, stop
 from gym_jax.run.bench_rows import OWN, Case, Row, row_of
 from gym_jax.run.fit import Event
-from gym_jax.run.picture import refuse_chart
 from gym_jax.types import Compile, Placement
 
 ROUNDS = 3

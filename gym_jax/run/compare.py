@@ -42,12 +42,12 @@ def compare_runs(
     the mean of its members. Baselines are made with the settings of the first run. `seed` is of the resampling. Raises
     CheckpointError, DataError, and ConfigError that names everything in which the runs differ.
     """
-    folders = _open(runs, root)
+    folders = open_runs(runs, root)
     _refuse_words(folders, metric, baselines)
     configs = [read_config(folder) for folder in folders]
     for config in configs:
         need_forecast(config, "compare")
-    names = _names(folders)
+    names = name_runs(folders)
     target = _refuse_different(folders, names, configs, data, target)
     for folder in folders:
         refuse_changed(folder, data)
@@ -84,7 +84,7 @@ def compare_runs(
     }
 
 
-def _open(runs: Sequence[str | Path | RunFolder], root: str | Path | None) -> list[RunFolder]:
+def open_runs(runs: Sequence[str | Path | RunFolder], root: str | Path | None) -> list[RunFolder]:
     """Return the runs; all that are not there are named at once."""
     folders, problems = [], []
     for run in runs:
@@ -130,7 +130,7 @@ def _refuse_words(folders: Sequence[RunFolder], metric: str, baselines: Sequence
         raise gathered(problems, code="usage")
 
 
-def _names(folders: Sequence[RunFolder]) -> list[str]:
+def name_runs(folders: Sequence[RunFolder]) -> list[str]:
     """Return a name for each run: that of its folder, for a member with its group's; a path where names are alike."""
     short = []
     for folder in folders:

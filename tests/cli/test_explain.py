@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gym_jax.cli import main
-from gym_jax.run.explain_chart import make_figure
+from gym_jax.report.explanation import explanation
 
 SMALL = [
     *("--epochs=1", "--horizon=4", "--context=12", "--batch-size=32", "data.stride=8", "model.hidden=[4]", "-q"),
@@ -40,7 +40,7 @@ def test_explain_says_what_matters_draws_and_prints_one_document(here, capsys):
     assert (here / "why.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert json.loads((here / "why.json").read_text())["importance"] == document["importance"]
     assert {path.name for path in here.iterdir()} == {"runs", "why.png", "why.json"}
-    figure = make_figure(document)
+    figure = explanation(document)
     assert [len(panel.patches) for panel in figure.axes][:2] == [3, 5]
     assert figure.axes[3].lines[0].get_ydata().tolist() == document["by_horizon"]["mae"]
 

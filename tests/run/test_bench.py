@@ -14,14 +14,15 @@ import pytest
 from gym_jax.config.load import load_config
 from gym_jax.data.findings import Finding
 from gym_jax.errors import ConfigError, DataError, StorageError
+from gym_jax.report.speed import short
+from gym_jax.report.style import COLOURS
 from gym_jax.run import bench_own, bench_peers
 from gym_jax.run.bench import bench, find_problems
-from gym_jax.run.bench_chart import draw_chart, make_figure, short, way_of
+from gym_jax.run.bench_chart import draw_chart, make_figure, way_of
 from gym_jax.run.bench_memory import host_gauge, read_memory
 from gym_jax.run.bench_process import Arm, error_of, measure, prepare, stop
 from gym_jax.run.bench_rows import Bench, Case, Ready, Row, repetitions, row_of, spread
 from gym_jax.run.bench_worker import serve
-from gym_jax.run.picture import COLOURS
 
 CASE = Case("gym_jax", "mlp", 64, "float32", "one", "safe")
 SMALL = ["data.synthetic.series=2", "data.synthetic.days=3", "task.context=12", "task.horizon=4"]

@@ -1,0 +1,81 @@
+"""Whether intervals hold what they promise, and how wide they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gym_jax.report.style import (
+    LINES,
+    Values,
+    add_legend,
+    dress,
+    label,
+    new_figure,
+    numbers,
+    set_title,
+    theme_of,
+    with_unit,
+)
+
+
+def calibration(
+    nominal: Mapping[str, Values],
+    empirical: Mapping[str, Values],
+    *,
+    what: str = "interval",
+    dark: bool = False,
+) -> Any:
+    """Return how often intervals (or quantiles) held against how often they should: the diagonal is right."""
+    theme = theme_of(dark)
+    figure, (panel,) = new_figure(size=(4.8, 4.4))
+    panel.plot([0, 100], [0, 100], color=theme.muted, linewidth=1.0, linestyle="--", label="as promised")
+    for number, (name, levels) in enumerate(nominal.items()):
+        panel.plot(
+            100 * numbers(levels),
+            100 * numbers(empirical[name]),
+            LINES[number % len(LINES)],
+            color=theme.colours[number % len(theme.colours)],
+            marker="o",
+            label=label(name),
+        )
+    panel.set_xlim(0, 100)
+    panel.set_ylim(0, 100)
+    panel.set_aspect("equal")
+    said = (
+        "share that should lie within" if what == "interval" else "level of the quantile: share that should lie below"
+    )
+    seen = "share that lay within" if what == "interval" else "share that lay at or below"
+    panel.set_xlabel(f"{said} (%)")
+    panel.set_ylabel(f"{seen} (%)")
+    set_title(panel, "Calibration on the test part")
+    add_legend(panel, dark, loc="upper left")
+    return dress(figure, dark)
+
+
+def interval_width(
+    steps: Values,
+    widths: Mapping[str, Values],
+    *,
+    unit: str | None = None,
+    span: str = "",
+    dark: bool = False,
+) -> Any:
+    """Return the mean width of intervals over the steps of the horizon, a line a level."""
+    theme = theme_of(dark)
+    figure, (panel,) = new_figure(size=(5.6, 3.6))
+    for number, (name, values) in enumerate(widths.items()):
+        panel.plot(
+            steps,
+            numbers(values),
+            LINES[number % len(LINES)],
+            color=theme.colours[number % len(theme.colours)],
+            marker="o" if len(steps) <= 24 else "",
+            markersize=3.5,
+            label=label(name),
+        )
+    panel.set_ylim(bottom=0)
+    panel.set_xlabel(f"step of the horizon ({span} each)" if span else "step of the horizon")
+    panel.set_ylabel(with_unit("mean width of the interval", unit))
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    set_title(panel, "Width of the intervals")
+    add_legend(panel, dark)
+    return dress(figure, dark)

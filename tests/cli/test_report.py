@@ -1,0 +1,76 @@
+"""`gymjax report`: its files, its document, its errors."""
+
+import json
+
+import pytest
+
+from gym_jax.cli import main
+
+SMALL = [
+    *("--epochs=1", "--horizon=4", "--context=12", "--batch-size=32", "data.stride=8", "model.hidden=[4]", "-q"),
+    *("data.synthetic.series=2", "data.synthetic.days=1.5", "evaluate.baselines=[]"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture
+def here(folder, monkeypatch, capsys):
+    """A folder with the run `a`, trained once."""
+    monkeypatch.chdir(folder)
+    if not (folder / "runs").exists():
+        assert main(["train", "-m", "mlp", *SMALL, "--name", "a"]) == 0
+        capsys.readouterr()
+    return folder
+
+
+def test_report_writes_a_page_and_pictures_and_prints_one_document(here, capsys):
+    assert main(["report", "a", "--html", "page.html", "--plots", "figures", "--windows", "40", "--json"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert err == ""
+    assert document["command"] == "report"
+    assert document["runs"] == [str(here / "runs" / "a")]
+    assert document["html"] == str(here / "page.html")
+    assert document["bytes"] == (here / "page.html").stat().st_size
+    assert {"trained", "scores", "training", "forecasts", "reproduce"} <= set(document["parts"])
+    names = sorted(path.name for path in (here / "figures").iterdir())
+    assert sorted(document["plots"]) == [str(here / "figures" / name) for name in names]
+    assert {"training_curves.png", "forecast_bands.png", "predicted_actual.png"} <= set(names)
+    assert (here / "figures" / names[0]).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert {path.name for path in here.iterdir()} == {"runs", "page.html", "figures"}
+
+
+def test_people_are_told_where_it_is(here, capsys):
+    assert main(["report", "latest", "--plots", "dark", "--format", "svg", "--dark", "--windows", "40"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("pictures: ")
+    assert out.endswith(" in dark\n")
+    assert "#14171c" in (here / "dark" / "training_curves.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["b", "--html", "b.html"], 4, "error: no run at `b`"),
+        (["a"], 2, "error: there is nothing to write"),
+        (["a", "--html", "page.txt"], 2, "error: --html page.txt is of no kind that is written"),
+        (["a", "--html", "gone/page.html"], 2, "error: --html gone/page.html can not be written"),
+        (["a", "--html", "b.html", "--target", "cpu"], 2, "error: a does not answer with `cpu`"),
+        (["a", "a", "--html", "b.html"], 2, "error: a is named twice"),
+    ],
+    ids=["missing", "nothing", "ending", "folder", "target", "twice"],
+)
+def test_wrong_words_get_three_lines(here, capsys, words, code, error):
+    before = {path.name for path in here.iterdir()}
+    assert main(["report", *words]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.rstrip("\n").split("\n")
+    assert [line.split(":")[0] for line in lines] == ["error", "hint", "try"]
+    assert lines[0].startswith(error)
+    assert {path.name for path in here.iterdir()} == before
