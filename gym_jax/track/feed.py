@@ -1,12 +1,15 @@
 """Between a run and a tracker: a bounded queue and a thread, so that no tracker can hold up or end a run."""
 
+import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gym_jax.track.tracker import Ending, Point, Tracker
 
+LOGGER = logging.getLogger(__name__)
 LIMIT = 4096
 """Points that wait; of more, the oldest are dropped."""
 THREAD = "tracker "
@@ -84,7 +87,9 @@ class Feed:
 
     def _work(self) -> None:
         try:
+            began = time.monotonic()
             last = self.tracker.start()
+            LOGGER.debug("%s began in %.3f s; it has points up to step %d", self.name, time.monotonic() - began, last)
             self._note()
             self.tracker.hparams(self.settings)
             self._send([point for point in self.before if point.step > last])
@@ -114,7 +119,9 @@ class Feed:
     def _send(self, points: Sequence[Point]) -> None:
         self._sending = len(points)
         if points:
+            began = time.monotonic()
             self.tracker.log(points)
+            LOGGER.debug("%s took %d points in %.4f s", self.name, len(points), time.monotonic() - began)
             self._note()
         self._sending = 0
 

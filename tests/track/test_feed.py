@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from gym_jax.track.feed import Feed, Fault, fault_line
+from gym_jax.track.feed import Fault, Feed, fault_line
 from gym_jax.track.tracker import Point
 
 
