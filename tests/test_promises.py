@@ -47,6 +47,8 @@ from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.ops import KERNELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
+from gym_jax.track import TRACKERS
+from gym_jax.track.tracker import Tracker
 from gym_jax.train.average import Weights
 from gym_jax.train.compile import COMPILES
 from gym_jax.train.many import PACKINGS
@@ -93,6 +95,8 @@ REGISTRIES = {
     "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),
     "track_setting": set(Track.model_fields),
+    "tracker": {"jsonl", *TRACKERS},
+    "tracker_call": {name for name, value in vars(Tracker).items() if callable(value) and name[0] != "_"},
     "run_setting": set(Run.model_fields),
     "config_section": set(Config.model_fields),
     "schema_version": {str(version + 1) for version in range(SCHEMA_VERSION)},
@@ -146,6 +150,10 @@ def test_rows_and_registry_name_the_same(noun):
 
 def test_there_is_no_row_of_an_unknown_noun():
     assert set(PROMISES) == set(REGISTRIES)
+
+
+def test_the_settings_name_the_trackers_there_are():
+    assert set(get_args(get_args(Track.model_fields["to"].annotation)[0])) == set(TRACKERS)
 
 
 def rows():

@@ -13,8 +13,7 @@ from typing import Any, Literal, TextIO
 
 from gym_jax.cli.crew import crew_closing, crew_line, crew_words, leaving_line, pack_words
 from gym_jax.cli.log import Output, line_of, log
-from gym_jax.cli.show import data_line
-from gym_jax.track.feed import fault_line
+from gym_jax.cli.show import data_line, tracker_line
 
 Watch = Callable[[Any], None]
 Style = Literal["rich", "plain", "notebook", "json", "none"]
@@ -163,10 +162,8 @@ def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
             out = [left_out_line(facts)]
         elif event.kind == "member":
             out = [leaving_line(facts)]
-        elif event.kind == "tracker":
-            out = [f"warning: {fault_line(facts)}"]
-        elif event.kind == "sent":
-            out = [f"sent to {' and '.join(facts['trackers'])}"]
+        elif event.kind in ("tracker", "sent"):
+            out = [tracker_line(facts)]
         elif event.kind == "epoch":
             out = [epoch_line(facts, left)]
         elif event.kind == "scored":

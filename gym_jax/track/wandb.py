@@ -1,10 +1,14 @@
 """Weights & Biases: a run under the run folder, offline unless asked otherwise; `wandb sync` sends it later."""
 
+import netrc
+import os
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from gym_jax.track.tracker import Ending, Place, Point, defaults_in_environment
 
@@ -29,7 +33,7 @@ class Wandb:
             asked |= {"save_code": False, "disable_code": True, "disable_git": True, "x_save_requirements": False}
             asked |= {"x_disable_stats": not online, "x_disable_machine_info": not online}
             settings = {name: value for name, value in asked.items() if name in wandb.Settings.model_fields}
-            if online and not wandb.Api().api_key:  # it would ask on the terminal
+            if online and not _has_key(wandb.setup().settings.base_url):  # it would ask on the terminal
                 raise RuntimeError("no API key for W&B; `wandb login` asks for one, or set WANDB_API_KEY")
             self.run = wandb.init(
                 project=place.project,
@@ -74,3 +78,12 @@ class Wandb:
     def state(self) -> dict[str, Any]:
         """Return the id of the run and the last step that was sent."""
         return {"id": self.id, "sent": self.sent}
+
+
+def _has_key(url: str) -> bool:
+    """Return whether W&B finds a key without asking: in the environment, or in the file that `wandb login` writes."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    with suppress(OSError, netrc.NetrcParseError):
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(urlparse(url).hostname or "") is not None
+    return False

@@ -198,3 +198,18 @@ def test_mlflow_and_wandb_take_a_picture(tmp_path, monkeypatch):
     for glob in ("mlflow-files/*/artifacts/figures/curves.png", "run/wandb/offline-run-*/files/media/images/**/*.png"):
         (path,) = tmp_path.glob(glob)
         assert path.read_bytes() == png
+
+
+def test_mlflow_takes_another_store_and_wandb_asks_for_no_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setattr("builtins.input", lambda *args: pytest.fail("nobody is there to answer"))
+    (tmp_path / "run").mkdir()
+    store = f"sqlite:///{tmp_path / 'other.db'}"
+    mlflow = make_tracker("mlflow", Place(tmp_path / "run", "p", mlflow_uri=store), {"id": "of a store that is gone"})
+    assert mlflow.start() == -1
+    mlflow.finish("stopped", 0, {})
+    assert (tmp_path / "other.db").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+    with pytest.raises(RuntimeError, match="WANDB_API_KEY"):
+        make_tracker("wandb", Place(tmp_path / "run", "p", wandb_mode="online"), {}).start()
