@@ -1,6 +1,6 @@
 """What trackers cost a run: its speed with each of them beside none, and with one that raises or blocks.
 
-    python benchmarks/trackers.py [--rounds 12] [--seconds 130] [--epochs 40] [--arms tensorboard,wandb]
+    python benchmarks/trackers.py [--rounds 12] [--seconds 130] [--epochs 40] [--every 10] [--arms tensorboard,wandb]
 
 Trains the same small LSTM once per arm and round in one process, in an order that turns; no round begins once the
 seconds are over. What is compared is the time from the end of the first epoch to that of the last, on the clock and of
@@ -10,6 +10,7 @@ database takes, it takes once a process. `again` is a second run without tracker
 """
 
 import argparse
+import logging
 import os
 import random
 import statistics
@@ -28,7 +29,7 @@ from gym_jax.run.train import train_run
 
 MODEL = ["model=lstm", "model.hidden=32", "task.context=48", "task.horizon=12", "train.batch_size=64"]
 DATA = ["data.synthetic.series=4", "data.synthetic.days=7", "data.stride=4", "evaluate.baselines=[]"]
-FIXED = ["train.patience=null", "run.save_seconds=1000", "track.every=0", "train.chunk=8"]
+FIXED = ["train.patience=null", "run.save_seconds=1000", "train.chunk=8"]
 
 
 class Raises:
@@ -53,11 +54,11 @@ NEEDS = {"wandb": "wandb", "mlflow": "sqlalchemy"}
 ARMS = ("none", "again", "tensorboard", "wandb", "mlflow", "raises", "blocks")
 
 
-def run(arm: str, root: str, epochs: int) -> tuple[float, float, float]:
-    """Return the seconds from the end of the first epoch to that of the last, those of the processor, and of the run."""
+def run(arm: str, root: str, epochs: int, every: float) -> tuple[float, float, float]:
+    """Return the seconds from the first epoch's end to the last one's, those of the processor, and of the run."""
     make = tracking.make_tracker
     to = "tensorboard" if arm in OWN else "" if arm in ("none", "again") else arm
-    settings = [*MODEL, *DATA, *FIXED, f"train.epochs={epochs}", f"track.to=[{to}]"]
+    settings = [*MODEL, *DATA, *FIXED, f"train.epochs={epochs}", f"track.to=[{to}]", f"track.every={every}"]
     settings.append(f"track.patience={2 if arm in OWN else 30}")
     config = load_config([], settings, {"run.root": root})
     ends = []
@@ -89,22 +90,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=130.0)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--every", type=float, default=10.0, help="track.every; 0 sends every compiled call too")
     parser.add_argument("--arms", default=",".join(ARMS[1:]))
     options = parser.parse_args()
     arms = ["none", *(arm for arm in options.arms.split(",") if NEEDS.get(arm) is None or find_spec(NEEDS[arm]))]
+    logging.getLogger("gym_jax").setLevel(logging.ERROR)  # packages of trackers may print what is warned of
     taken: dict[str, list[tuple[float, float, float]]] = {arm: [] for arm in arms}
     with tempfile.TemporaryDirectory(prefix="gym-jax-trackers-", ignore_cleanup_errors=True) as root:
         jax.config.update("jax_compilation_cache_dir", f"{root}/compiled")  # all arms train the same program
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         for arm in arms:
-            run(arm, root, 2)
+            run(arm, root, 2, options.every)
         deadline = time.monotonic() + options.seconds
         for number in range(options.rounds):
             if number and time.monotonic() > deadline:
                 break
             turned = arms[number % len(arms) :] + arms[: number % len(arms)]
             for arm in turned if number % 2 else reversed(turned):
-                taken[arm].append(run(arm, root, options.epochs))
+                taken[arm].append(run(arm, root, options.epochs, options.every))
         sizes = {path.parent.name: path.stat().st_size for path in Path(root).glob("*/events.*")}
     base = taken["none"]
     epoch = statistics.median(first for first, _, _ in base) / (options.epochs - 1)
