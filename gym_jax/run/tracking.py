@@ -143,8 +143,9 @@ def send_finished(config: Config, run: RunFolder, watch: Tell | None) -> None:
         tracking.begin()
         tracking.take_scores(run.read_json("scores.json"))
         tracking.end("done")
-        tell(Event("sent", {"trackers": list(late)}))
         _tell_faults(tracking, tell)
+        if sent := [feed.name for feed in tracking.feeds if feed.fault is None]:
+            tell(Event("sent", {"trackers": sent}))
 
 
 def read_kept(run: RunFolder) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
         rows = {scores["model"]["kind"]: own}
         rows |= {kind: block[target] for kind, block in scores["baselines"].items()}
         lines += [f"**{target}**", "", _row(["model", *columns]), _row(["---"] * (len(columns) + 1))]
-        lines += [_row([kind, *(f"{row[key]:.4g}" for key in columns)]) for kind, row in rows.items()]
+        lines += [_row([kind, *(_cell(row.get(key)) for key in columns)]) for kind, row in rows.items()]
         lines.append("")
     return "\n".join([*lines, scores["verdict"]])
 
@@ -222,6 +223,10 @@ def _finite(values: Mapping[str, Any]) -> dict[str, float]:
         for key, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else ""
 
 
 def _row(cells: Sequence[str]) -> str:

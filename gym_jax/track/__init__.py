@@ -33,7 +33,7 @@ def refuse_missing(names: Sequence[str]) -> None:
         raise MissingExtra(
             f"{' and '.join(missing)} can not be logged to: {', '.join(packages)} "
             f"{'is' if len(packages) == 1 else 'are'} not installed",
-            hint="the curves stand in metrics.jsonl in any case, and a tracker may join at a later --resume",
+            hint="metrics.jsonl has the curves anyhow; --track none goes without, and a tracker may join later",
             attempt=f"pip install 'gym-jax[{','.join(missing)}]'",
             code="extra.tracker",
         )

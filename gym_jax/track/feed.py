@@ -83,7 +83,7 @@ class Feed:
         self._thread.join(seconds)
         with self._change:
             if self._thread.is_alive() and self.fault is None:
-                self._give_up(f"it was still busy {seconds:.3g} s after the end of the run")
+                self._give_up("it was still busy when the run ended, and was waited for")
 
     def _work(self) -> None:
         try:

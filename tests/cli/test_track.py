@@ -67,7 +67,7 @@ def test_a_missing_extra_is_refused_before_anything_is_written(more, here, capsy
     assert main([*TRAIN, "--track", "tensorboard,mlflow", *more]) == 8
     assert capsys.readouterr().err.splitlines() == [
         "error: mlflow can not be logged to: no_such_package is not installed",
-        "hint: the curves stand in metrics.jsonl in any case, and a tracker may join at a later --resume",
+        "hint: metrics.jsonl has the curves anyhow; --track none goes without, and a tracker may join later",
         "try: pip install 'gym-jax[mlflow]'",
     ]
     assert list(here.iterdir()) == []

@@ -11,6 +11,7 @@ from ends import StopAt, final, same
 from small import small_config
 
 from gym_jax.config.document import flat
+from gym_jax.config.load import load_config
 from gym_jax.errors import Interrupted, MissingExtra
 from gym_jax.run import tracking
 from gym_jax.run.folder import RunFolder
@@ -247,7 +248,7 @@ def test_one_that_blocks_for_a_minute_changes_nothing_and_is_left_behind(call, w
     same(final(whole), final(run))
     (facts,) = [event.facts for event in told if event.kind == "tracker"]
     assert facts["tracker"] == "wandb"
-    assert facts["reason"] == "it was still busy 0.3 s after the end of the run"
+    assert facts["reason"] == "it was still busy when the run ended, and was waited for"
     assert facts["unsent"] == (0 if call == "finish" else 4)
     assert "done" in run.read_json("track.json")["tensorboard"], "it does not wait for its neighbour"
     before = {path: path.read_bytes() for path in run.path.glob("*.json*")}
@@ -300,6 +301,20 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_written(t
     assert "no_such_package" in caught.value.message
     assert caught.value.attempt == "pip install 'gym-jax[wandb]'"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_and_a_model_that_is_solved_are_tracked_too(held, tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = "".join(f"{n % 7},{n % 5},{'ab'[n % 2]}\n" for n in range(60))
+    path.write_text(f"x,y,word\n{rows}")
+    more = ["task.kind=classify", "model=mlp", "model.hidden=[4]", f"data.path={path}", "data.target=word"]
+    train_run(load_config([], [*more, TO, "train.epochs=2"], {"run.root": str(tmp_path)}), folder=tmp_path / "words")
+    train_run(small_config(tmp_path, "linear", TO), folder=tmp_path / "solved")
+    words, solved = held.values()
+    assert 0 <= words["end"][2]["test/word/accuracy"] <= 1
+    assert "| majority | " in words["test/scores"]
+    assert (solved["points"], solved["end"][0]) == ([], "done")
+    assert "test/cpu_cores/mae" in solved["end"][2]
 
 
 def test_numbers_that_are_not_finite_are_left_out():
