@@ -3,10 +3,12 @@
 Importing this package loads neither JAX nor any device: every public name is resolved on first use.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library that is called prints nothing
 
 if TYPE_CHECKING:
     from gym_jax import allocate, data, losses, metrics, models, optim

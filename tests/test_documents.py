@@ -61,6 +61,20 @@ def test_every_command_about_allocations_runs(tmp_path, monkeypatch, capsys):
     assert (result.attempted, result.failed) == (8, 0)
 
 
+@pytest.mark.extras
+@pytest.mark.filterwarnings("ignore")  # of the trackers' packages
+def test_every_command_about_tracking_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    lines = commands((ROOT / "docs" / "tracking.md").read_text())
+    assert len(lines) == 4
+    for line in lines:
+        assert main([*shlex.split(line, comments=True)[1:], "track.patience=120"]) == 0, (line, capsys.readouterr().err)
+        assert " is off" not in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"runs"}
+    assert {path.parent.name for path in tmp_path.glob("runs/*/events.*")} == {"a", "b", "c"}
+
+
 @pytest.mark.slow
 def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

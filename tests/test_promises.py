@@ -52,6 +52,8 @@ from gym_jax.report import PLOTS
 from gym_jax.report.interactive import INTERACTIVE
 from gym_jax.report.statistical import STATISTICAL
 from gym_jax.run.report import PARTS
+from gym_jax.track import TRACKERS
+from gym_jax.track.tracker import Tracker
 from gym_jax.train.average import Weights
 from gym_jax.train.compile import COMPILES
 from gym_jax.train.many import PACKINGS
@@ -102,6 +104,8 @@ REGISTRIES = {
     "compute_dtype": set(get_args(Dtype)),
     "train_setting": set(Train.model_fields),
     "track_setting": set(Track.model_fields),
+    "tracker": {"jsonl", *TRACKERS},
+    "tracker_call": {name for name, value in vars(Tracker).items() if callable(value) and name[0] != "_"},
     "run_setting": set(Run.model_fields),
     "config_section": set(Config.model_fields),
     "schema_version": {str(version + 1) for version in range(SCHEMA_VERSION)},
@@ -161,6 +165,10 @@ def test_rows_and_registry_name_the_same(noun):
 
 def test_there_is_no_row_of_an_unknown_noun():
     assert set(PROMISES) == set(REGISTRIES)
+
+
+def test_the_settings_name_the_trackers_there_are():
+    assert set(get_args(get_args(Track.model_fields["to"].annotation)[0])) == set(TRACKERS)
 
 
 def rows():

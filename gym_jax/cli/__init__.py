@@ -191,8 +191,13 @@ def _options(
         typer.Option(help="json: one object a line on stderr instead of progress.", rich_help_panel=PANEL),
     ] = "text",
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        typer.Option(help="Least level of the log file, and of JSON on stderr.", rich_help_panel=PANEL),
+        str,
+        typer.Option(
+            metavar="LEVEL[,MODULE=LEVEL]",
+            help="debug, info, warning or error: least level of the log file, and of JSON on stderr. data=debug: of a "
+            "module, on stderr too.",
+            rich_help_panel=PANEL,
+        ),
     ] = "info",
     log_file: Annotated[
         str | None, typer.Option(help="Append events, warnings and errors to this file.", rich_help_panel=PANEL)

@@ -67,6 +67,14 @@ def complete_resume(ctx: typer.Context, incomplete: str) -> list[str]:
     return ["auto", *complete_run(ctx, incomplete)]
 
 
+def complete_tracker(incomplete: str) -> list[str]:
+    """Return the trackers that are not in the list yet, each behind what is."""
+    from gym_jax.track import TRACKERS
+
+    before = incomplete[: incomplete.rfind(",") + 1]
+    return [f"{before}{name}" for name in TRACKERS if name not in before.split(",")]
+
+
 def answer(app: typer.Typer) -> int:
     """Answer the completion request in the environment.
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 
 from gym_jax.cli.crew import crew_closing, crew_line, crew_words, leaving_line, pack_words
 from gym_jax.cli.log import Output, line_of, log
-from gym_jax.cli.show import data_line
+from gym_jax.cli.show import data_line, tracker_line
 
 Watch = Callable[[Any], None]
 Style = Literal["rich", "plain", "notebook", "json", "none"]
@@ -34,7 +34,8 @@ def watcher(output: Output | None = None, *, plain: bool = False) -> Iterator[Wa
     with show(output.verbosity) as watch:
 
         def tell(event: Any) -> None:
-            log(event.kind, _brief(event.facts), logging.DEBUG if event.kind in FINE else logging.INFO)
+            if event.kind != "tracker":  # it was logged where it happened
+                log(event.kind, _brief(event.facts), logging.DEBUG if event.kind in FINE else logging.INFO)
             watch(event)
 
         yield tell
@@ -161,6 +162,8 @@ def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
             out = [left_out_line(facts)]
         elif event.kind == "member":
             out = [leaving_line(facts)]
+        elif event.kind in ("tracker", "sent"):
+            out = [tracker_line(facts)]
         elif event.kind == "epoch":
             out = [epoch_line(facts, left)]
         elif event.kind == "scored":

@@ -8,6 +8,7 @@ from typing import Any
 
 from gym_jax.errors import ConfigError, DataError, GymJaxError
 from gym_jax.files import whole_file
+from gym_jax.track.feed import fault_line
 
 ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 LABEL_COLUMNS = ("accuracy", "macro_f1", "auroc", "log_loss", "brier", "ece")
@@ -138,6 +139,11 @@ def member_line(spread: Mapping[str, Any], metric: str = "mae") -> str:
     return (
         f"one member alone: {word} {cell(spread['mean'])}, 95 % interval of the mean {low} to {high} over {count} seeds"
     )
+
+
+def tracker_line(facts: Mapping[str, Any]) -> str:
+    """Return what became of a tracker, or which ones a finished run was sent to."""
+    return f"warning: {fault_line(facts)}" if "tracker" in facts else f"sent to {' and '.join(facts['trackers'])}"
 
 
 def data_line(facts: Mapping[str, Any]) -> str:

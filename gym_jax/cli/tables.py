@@ -229,7 +229,7 @@ def _several(option: str, text: str | None, known: Sequence[str]) -> list[str] |
 
 
 def _seconds(text: str | None) -> float | None:
-    from gym_jax.cli.train import parse_seconds
+    from gym_jax.cli.parse import parse_seconds
 
     try:
         if text and text[-1:].isdigit():

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.candidates import complete_config, complete_kind, complete_resume
+from gym_jax.cli.candidates import complete_config, complete_kind, complete_resume, complete_tracker
 from gym_jax.cli.options import AsJson, CompileCache, Overrides, Platform, Root
 
 PANEL = "What to train"
@@ -87,6 +87,13 @@ def train(
     profile: Annotated[
         bool, typer.Option("--profile", help="Trace some chunks with JAX's profiler, into the run folder.")
     ] = False,
+    track: Annotated[
+        str | None,
+        typer.Option(
+            help="Send curves to tensorboard, wandb, mlflow (comma between them), or to none.",
+            autocompletion=complete_tracker,
+        ),
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Progress as plain lines.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -96,6 +103,7 @@ def train(
     """
     import os
 
+    from gym_jax.cli.parse import parse_seconds, parse_trackers
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.progress import watcher
     from gym_jax.cli.show import print_json, print_scores
@@ -108,6 +116,7 @@ def train(
     from gym_jax.run.runs import free_path, open_run
     from gym_jax.run.start import child_of, find_start, refuse_changes, settle
     from gym_jax.run.train import find_resumable, plan_resumed, resume_run, train_run
+    from gym_jax.track import refuse_missing
 
     place = _root_of(overrides or [], root)
     given: dict[str, Any] = {
@@ -125,6 +134,7 @@ def train(
         "train.devices": devices,
         "train.on_nan": on_nan,
         "train.init_from": None if init_from is None else _path_of(init_from, place),
+        "track.to": None if track is None else parse_trackers(track),
         "track.profile": PROFILED if profile else None,
         "run.root": root if getattr(ctx.get_parameter_source("root"), "name", "") == "COMMANDLINE" else None,
         "run.name": name,
@@ -178,6 +188,7 @@ def train(
         _show_trial(settings, as_json)
         return
     if dry_run:
+        refuse_missing(settings.track.to)
         if run is None:
             path = free_path(settings.run.root, name=settings.run.name, exact=run_dir)
             plan = plan_run(settle(settings))
@@ -222,24 +233,6 @@ def _path_of(run: str, root: str | None) -> str:
         return str(open_run(run, root).path)
     except CheckpointError:
         return run
-
-
-def parse_seconds(text: str) -> float:
-    """Return seconds out of `90`, `90s`, `30m`, `2h` or `1d`. Raises ConfigError."""
-    from gym_jax.errors import ConfigError
-
-    scale = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:].lower())
-    try:
-        seconds = float(text[:-1] if scale else text) * (scale or 1)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < float("inf"):
-        raise ConfigError(
-            f"--max-time {shlex.quote(text)} is no length of time",
-            hint="write 90s, 30m, 2h or 1d",
-            attempt="gymjax train ... --max-time 30m",
-        )
-    return seconds
 
 
 def _show_trial(settings: Any, as_json: bool) -> None:

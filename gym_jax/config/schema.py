@@ -17,7 +17,7 @@ from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, Rate
-from gym_jax.types import Compile, Placement, Positive
+from gym_jax.types import Compile, Placement, Positive, TrackerName
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
@@ -149,6 +149,18 @@ class Track(Section):
     """Of log.jsonl in the run folder: `debug` notes every chunk and save too."""
     profile: Count = 0
     """Chunks to trace with JAX's profiler, after the one that compiles; the trace lies in the run folder."""
+    to: tuple[TrackerName, ...] = ()
+    """Trackers that get the curves, settings and scores too; metrics.jsonl has every epoch in any case."""
+    every: Annotated[float, Ge(0)] = 10.0
+    """Shortest seconds between two points within an epoch; 0 sends every chunk. Epochs are always sent."""
+    project: Text = "gym-jax"
+    """Project of W&B, experiment of MLflow."""
+    wandb_mode: Literal["offline", "online"] = "offline"
+    """Whether W&B's files stay in the run folder, for `wandb sync`, or go over the network at once."""
+    mlflow_uri: Text | None = None
+    """Server or store of MLflow; null takes the SQLite file `mlflow.db` beside the run folder."""
+    patience: Annotated[float, Ge(0)] = 10.0
+    """Seconds that the end of a run waits for trackers, at most."""
 
 
 class Run(Section):

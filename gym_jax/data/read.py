@@ -1,7 +1,9 @@
 """Files and data frames to one judged Panel."""
 
 import glob
+import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -20,6 +22,8 @@ from gym_jax.data.rows import Rows, read_rows
 from gym_jax.data.words import SENTENCE, named, shown
 from gym_jax.errors import ConfigError, DataError, did_you_mean
 
+LOGGER = logging.getLogger(__name__)
+
 
 def read(path: str | Path, reading: Reading | None = None, *, every: bool = False, **options: Any) -> Panel:
     """Read a file, a folder of files or a glob into one Panel; `options` are the fields of Reading.
@@ -30,7 +34,12 @@ def read(path: str | Path, reading: Reading | None = None, *, every: bool = Fals
     reading = _judged(reading, options)
     files = find_files(path)
     names = _series_names(files)
-    parts = [read_rows(open_table(file, reading), reading, names[file], named(file), every=every) for file in files]
+    parts = []
+    for file in files:
+        began = time.monotonic()
+        parts.append(read_rows(open_table(file, reading), reading, names[file], named(file), every=every))
+        size, seconds = len(parts[-1].codes), time.monotonic() - began
+        LOGGER.debug("read %s: %d rows, %d series, in %.3f s", file, size, len(parts[-1].ids), seconds)
     return _assemble(join_rows(parts, [named(file) for file in files]), reading)
 
 

@@ -31,7 +31,11 @@ Chunk = TypeVar("Chunk")
 
 
 class Event(NamedTuple):
-    """What may be shown: `start`, `placement`, `chunk`, `epoch`, `member`, `left_out`, `saved`, `scored`."""
+    """What may be shown.
+
+    `start`, `placement`, `chunk`, `epoch`, `member`, `left_out`, `saved`, `scored`; `tracker` when one has failed,
+    `sent` when a finished run went to one.
+    """
 
     kind: str
     facts: dict[str, Any]

@@ -79,12 +79,12 @@ def fit_group(
                 if owner.left is None
             ]
             live = training(members)
-            known = [owner.lines[position.epoch] for owner in members if position.epoch in owner.lines]
+            known = {owner.seed: owner.lines[position.epoch] for owner in members if position.epoch in owner.lines}
             if known:
-                line = _mean_line(known)
+                line = _mean_line(list(known.values()))
                 run.append("metrics.jsonl", line)
                 run.log("epoch", epoch=position.epoch, step=step, **speed)
-                crew = {"training": len(live), "seeds": seeds, "best": any(better)}
+                crew = {"training": len(live), "seeds": seeds, "best": any(better), "per_seed": known}
                 tell(Event("epoch", {**line, **speed, **crew, "epochs": config.train.epochs}))
             mark, windows = time.monotonic(), 0
         else:

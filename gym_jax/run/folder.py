@@ -9,6 +9,7 @@ log.jsonl      events with wall-clock times
 pins.jsonl     steps that other runs began from
 status.json    running | done | stopped | failed, and the best step
 scores.json    test scores beside the baselines
+track.json     what trackers keep of the run: ids
 checkpoints/   one Orbax checkpoint a step
 members/       of a run of several seeds: a run folder like this one for each
 """

@@ -1,6 +1,7 @@
 """A run before it begins: everything read, judged and decided, nothing written."""
 
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from gym_jax.train.parallel import Layout, make_layout, request_cpu_devices
 from gym_jax.train.step import init_state, make_train_step
 from gym_jax.types import Examples, TrainState
 
+LOGGER = logging.getLogger(__name__)
 CHUNK_FLOPS = 25e9
 """Operations per compiled call: about half a second on two CPU cores."""
 LONGEST_CHUNK = 4096
@@ -74,6 +76,8 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
     else:
         pack, lanes = packs_of(config.train, whole * seeds, choices)
         layout = pack.layout if pack.packing == "loop" else make_layout("one")
+    shown = f"{len(lanes)} layouts race" if lanes else f"placement {layout.placement}, compiled {layout.compile}"
+    LOGGER.debug("%.3g operations a step, %.3g in all: %s; %d steps a call", flops, whole * seeds, shown, chunk)
     return Plan(config, prepared, model, windows, val, layout, lanes, steps, chunk, pack)
 
 

@@ -1,6 +1,8 @@
 """What a training run carries from chunk to chunk, and how it is saved and taken up again."""
 
+import logging
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +29,7 @@ from gym_jax.train.loop import Position, Progress
 from gym_jax.train.stopping import EarlyStop
 from gym_jax.types import TrainState
 
+LOGGER = logging.getLogger(__name__)
 KEEP_LAST = 2
 
 
@@ -180,10 +183,12 @@ class Session:
         return Snapshot(self.step, self.position.epoch, on_host(self.state), self.metadata(), self.best_step, best)
 
     def _commit(self, taken: Snapshot) -> None:
+        began = time.monotonic()
         self.folder.sync("metrics.jsonl")
         self._commit_best(taken.best)
         save_checkpoint(self.folder.checkpoints, taken.step, with_key(taken.state), taken.metadata)
         self.folder.status(epochs=taken.epochs, steps=taken.step, saved=taken.step)
+        LOGGER.debug("saved step %d of %s in %.3f s", taken.step, self.folder.path, time.monotonic() - began)
 
     def _commit_best(self, best: tuple[TrainState, dict[str, Any]] | None) -> None:
         """Write the best state when it is not on the disk yet."""
@@ -241,6 +246,7 @@ class Session:
             self.plateau = read_plateau(metadata)
             self.sums = metadata["sums"]
             self.trouble.take_up(metadata.get("trouble", {}))
+            LOGGER.debug("took up step %d of %s at %s", step, self.folder.path, self.position)
         lines = self.folder.read_lines("metrics.jsonl")
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])

@@ -33,8 +33,10 @@ from gym_jax.run.start import (
     unnamed,
 )
 from gym_jax.run.task import task_of
+from gym_jax.run.tracking import send_finished, tracked
 from gym_jax.run.train_group import train_group
 from gym_jax.run.trouble import trouble_of
+from gym_jax.track import refuse_missing
 from gym_jax.train.average import evaluation_variables, with_params
 from gym_jax.train.checkpoint import saved_steps
 
@@ -52,6 +54,7 @@ def train_run(
     `watch` is told what happens; `stop` is asked between chunks and answers with an exit code to save and leave with.
     """
     deadline = _deadline(max_seconds)
+    refuse_missing(config.track.to)
     free_path(config.run.root, name=config.run.name, exact=folder)
     config = settle(config)
     plan = plan_run(config)
@@ -64,9 +67,10 @@ def train_run(
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)
         pin_starts(config, run)
-        if config.train.seeds > 1:
-            return train_group(plan, run, watch, stop, deadline)
-        return _train(plan, run, start, watch, stop, deadline)
+        with tracked(config, run, watch) as tell:
+            if config.train.seeds > 1:
+                return train_group(plan, run, tell, stop, deadline)
+            return _train(plan, run, start, tell, stop, deadline)
 
 
 def resume_run(
@@ -86,10 +90,12 @@ def resume_run(
     was = read_config(run)
     config = was if config is None else _as_settled(was, config)
     refuse_changes(was, config, run)
+    refuse_missing(config.track.to)
     with run.lock():
         status = run.read_json("status.json")
         longer = (config.train.epochs, config.train.patience) != (was.train.epochs, was.train.patience)
         if status.get("status") == "done" and not longer:
+            send_finished(config, run, watch)
             return Result(
                 run.path, "complete", status["epochs"], status["steps"], status["best"], run.read_json("scores.json")
             )
@@ -101,10 +107,11 @@ def resume_run(
         if unnamed(plan.config) != unnamed(was):
             keep_settings(run, plan.config)
             run.log("changed", settings=list(differences(was, plan.config)))
-        if config.train.seeds > 1:
-            return train_group(plan, run, watch, stop, deadline)
-        start = Start(fresh_state(plan)) if saved_steps(run.checkpoints) else find_start(plan)
-        return _train(plan, run, start, watch, stop, deadline)
+        with tracked(plan.config, run, watch) as tell:
+            if config.train.seeds > 1:
+                return train_group(plan, run, tell, stop, deadline)
+            start = Start(fresh_state(plan)) if saved_steps(run.checkpoints) else find_start(plan)
+            return _train(plan, run, start, tell, stop, deadline)
 
 
 def plan_resumed(run: RunFolder, config: Config) -> Plan:
@@ -164,12 +171,11 @@ def _train(
     plan: Plan,
     run: RunFolder,
     start: Start,
-    watch: Callable[[Event], None] | None,
+    tell: Callable[[Event], None],
     stop: Callable[[], int | None] | None,
     deadline: float,
 ) -> Result:
     config = plan.config
-    tell = watch or (lambda event: None)
     facts = {"schema": SCHEMA_VERSION, "config": unnamed(config).document(), **columns(plan)}
     begin: dict[str, Any] = {"plateau": start.plateau, "sums": dict(start.sums), "trouble": trouble_of(plan)}
     session = Session(run, facts, start.state, start.position, **begin)

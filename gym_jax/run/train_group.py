@@ -22,7 +22,7 @@ from gym_jax.train.average import evaluation_variables, weights_of
 def train_group(
     plan: Plan,
     run: RunFolder,
-    watch: Callable[[Event], None] | None,
+    tell: Tell,
     stop: Callable[[], int | None] | None,
     deadline: float,
 ) -> Result:
@@ -35,7 +35,7 @@ def train_group(
         for folder in folders.values():
             locks.enter_context(folder.lock())
         members, resumed = open_members(plan, run, folders)
-        return _train(plan, run, members, resumed, watch or (lambda event: None), stop, deadline)
+        return _train(plan, run, members, resumed, tell, stop, deadline)
 
 
 def _train(

@@ -4,6 +4,7 @@ Every candidate runs the real program on the real data. Before one may win, its 
 compared with those of the safe compilation; one that disagrees is dropped.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from gym_jax.train.many import Pack
 from gym_jax.train.parallel import Layout, make_epoch
 from gym_jax.types import Examples, Step, TrainState
 
+LOGGER = logging.getLogger(__name__)
 AGREE = 1e-3
 """Distance of two gradients, relative to their norm, and of two losses, within which they are the same."""
 AGREE_ROUNDED = 3e-2
@@ -86,6 +88,7 @@ def race(
             winner = lane if fault is None else None
         timed = lane.seconds_of()
         results.append(Lane(lane.layout, timed if np.isfinite(timed) else None, fault))
+        LOGGER.debug("%s: %.3g s a step, %s", lane.layout, timed, fault or ("won" if lane is winner else "slower"))
     if winner is not None:
         return Won(winner.layout, winner.epoch, tuple(results))
     safe = safe_layout(layouts[0])

@@ -7,9 +7,10 @@ import sys
 import warnings
 
 import pytest
+from small import small_csv
 
 from gym_jax.cli import main
-from gym_jax.cli.log import LOGGER, Output, log, log_to, parse_output
+from gym_jax.cli.log import LOGGER, Output, log, log_to, parse_levels, parse_output
 from gym_jax.errors import ConfigError
 
 TRAIN = [
@@ -62,6 +63,10 @@ def test_options_stand_anywhere_and_add_up():
         (["--log-format=xml"], "choose from json, text"),
         (["--log-format"], "choose from text, json"),
         (["train", "--log-file", "--json"], None),
+        (["--log-level", "info,data=debg"], "did you mean `debug`?"),
+        (["--log-level", "dat=debug"], "did you mean `data`?"),
+        (["--log-level", "gym_jax.data.reed=debug"], "did you mean `data.read`?"),
+        (["--log-level", "info,"], "choose from debug, info, warning, error"),
     ],
 )
 def test_wrong_options_are_answered(words, hint, capsys):
@@ -125,7 +130,11 @@ def test_the_file_gets_every_event_whatever_stderr_shows(here, capsys):
     assert err == []
     first, *lines = (here / "run.log").read_text().splitlines()
     assert first == "before", "it is appended to"
-    assert [line.split()[2] for line in lines[:3]] == ["command", "start", "chunk"]
+    told = [line.split()[2] for line in lines if " log logger=" not in line]
+    assert told[:3] == ["command", "start", "chunk"]
+    saved = [line for line in lines if " log logger=gym_jax.run.session " in line]
+    assert saved[0].split()[1] == "debug"
+    assert 'message="saved step 2 of ' in saved[0]
     assert ["debug", "saved"] in [line.split()[1:3] for line in lines], "while training went on"
     assert any(" info " in line and " epoch epoch=2 step=14 " in line for line in lines)
     assert "exit exit_code=0 seconds=" in lines[-1]
@@ -135,6 +144,68 @@ def test_the_level_holds_for_the_file(here, capsys):
     _, err = trained(capsys, "-vv", "--log-format", "json", "--log-file", "run.log", "--log-level", "error")
     assert '"chunk"' in "".join(err)
     assert (here / "run.log").read_text() == ""
+
+
+def test_levels_of_single_modules():
+    level, modules = parse_levels("warning, data=debug, gym_jax.run.session=info, orbax.checkpoint=error")
+    assert level == logging.WARNING
+    known = {"gym_jax.data": 10, "gym_jax.run.session": 20, "orbax.checkpoint": 40}
+    assert modules == known
+    assert parse_levels("data.read=info") == (logging.INFO, {"gym_jax.data.read": 20})
+    with pytest.raises(ConfigError) as caught:
+        parse_levels("nonsense=debug")
+    assert caught.value.message == "`--log-level nonsense=...` names no module"
+    assert caught.value.hint.startswith("choose from __init__, ") is False
+    assert "data, " in caught.value.hint
+
+
+def test_a_module_is_told_of_in_the_file_and_on_stderr(here, capsys):
+    levels = {"gym_jax.data": logging.DEBUG, "gym_jax.data.grid": logging.ERROR, "other": logging.INFO}
+
+    def talk():
+        for name in ("gym_jax.data.read", "gym_jax.data.grid", "gym_jax.run.plan", "other.part", "third"):
+            logging.getLogger(name).debug("fine")
+            logging.getLogger(name).info("rough")
+        log("epoch", {"loss": 1.0})
+
+    before = {name: logging.getLogger(name).level for name in levels}
+    with log_to(Output(file=here / "a.log", modules=levels, level=logging.WARNING)):
+        talk()
+    told = ["debug: gym_jax.data.read: fine", "info: gym_jax.data.read: rough", "info: rough"]
+    assert capsys.readouterr().err.splitlines() == told
+    lines = [line.split(maxsplit=1)[1] for line in (here / "a.log").read_text().splitlines()]
+    assert lines == [
+        "debug   log logger=gym_jax.data.read message=fine",
+        "info    log logger=gym_jax.data.read message=rough",
+        "info    log logger=other.part message=rough",
+    ]
+    assert {name: logging.getLogger(name).level for name in levels} == before
+    with log_to(Output(verbosity=-1, modules=levels)):
+        talk()
+    assert capsys.readouterr().err == "", "-q is obeyed"
+    with log_to(Output(format="json", modules=levels)):
+        talk()
+    records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [record.get("logger", record["event"]) for record in records] == [
+        "gym_jax.data.read",
+        "gym_jax.data.read",
+        "gym_jax.run.plan",
+        "other.part",
+        "epoch",
+    ]
+
+
+def test_reading_placing_and_saving_say_what_they_do(here, capsys):
+    small_csv(here / "cpu.csv")
+    options = ["--data=cpu.csv", "--target=cpu", "-q", "--log-file=run.log", "--log-level=error,data=debug,run=debug"]
+    trained(capsys, *options)
+    lines = (here / "run.log").read_text().splitlines()
+    for words in (
+        f'logger=gym_jax.data.read message="read {here}/cpu.csv: 800 rows, 2 series, in ',
+        'logger=gym_jax.run.plan message="',
+        'logger=gym_jax.run.session message="saved step ',
+    ):
+        assert any(words in line for line in lines), words
 
 
 def test_warnings_and_other_libraries_reach_the_file_and_stderr(here, capsys):
