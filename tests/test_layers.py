@@ -15,7 +15,8 @@ LAYERS = [
     {"data", "models", "losses", "metrics", "optim", "config", "track"},
     {"train"},
     {"evaluate", "allocate", "report"},
-    {"run", "tune"},
+    {"run"},
+    {"tune"},
     {"cli", "serve"},
     {"__main__"},
 ]

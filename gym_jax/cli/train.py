@@ -224,7 +224,7 @@ def _path_of(run: str, root: str | None) -> str:
         return run
 
 
-def parse_seconds(text: str) -> float:
+def parse_seconds(text: str, option: str = "--max-time", command: str = "train") -> float:
     """Return seconds out of `90`, `90s`, `30m`, `2h` or `1d`. Raises ConfigError."""
     from gym_jax.errors import ConfigError
 
@@ -235,9 +235,9 @@ def parse_seconds(text: str) -> float:
         seconds = -1
     if not 0 <= seconds < float("inf"):
         raise ConfigError(
-            f"--max-time {shlex.quote(text)} is no length of time",
+            f"{option} {shlex.quote(text)} is no length of time",
             hint="write 90s, 30m, 2h or 1d",
-            attempt="gymjax train ... --max-time 30m",
+            attempt=f"gymjax {command} ... {option} 30m",
         )
     return seconds
 
