@@ -45,32 +45,16 @@ def search_line(facts: Mapping[str, Any]) -> str:
 
 def trial_line(facts: Mapping[str, Any]) -> str:
     """Return the line about a trial that has ended."""
-    width = len(str(facts["trials"] - 1))
-    value = f"{facts['metric']} {facts['value']:.5g}" if facts["value"] is not None else ""
-    epochs = f"{facts['epochs']} epochs" if facts["state"] in ("complete", "pruned") else ""
-    ended = {"complete": "", "pruned": "pruned", "diverged": "diverged"}.get(
-        facts["state"], f"{facts['state']}: {facts['reason']}"
-    )
-    best = (
-        " *"
-        if facts["leader"] == facts["trial"]
-        else f"(best {facts['leading']:.5g}, trial {facts['leader']})"
-        if facts["leader"] is not None
-        else ""
-    )
-    return "  ".join(
-        filter(
-            None,
-            (
-                f"trial {facts['trial']:>{width}}/{facts['trials']}",
-                value,
-                best,
-                epochs,
-                ended,
-                settings_words(facts["values"]),
-            ),
-        )
-    )
+    name = f"trial {facts['trial']:>{len(str(facts['trials'] - 1))}}"
+    if facts["state"] not in ("complete", "pruned"):
+        return f"{name}  {facts['state']}: {facts['reason']}  {settings_words(facts['values'])}"
+    told = [name, f"{facts['metric']} {facts['value']:<8.5g}"]
+    if facts["leader"] == facts["trial"]:
+        told.append("best so far")
+    elif facts["leader"] is not None:
+        told.append(f"best {facts['leading']:.5g} of trial {facts['leader']}")
+    given_up = ", pruned" if facts["state"] == "pruned" else ""
+    return "  ".join([*told, f"{facts['epochs']} epochs{given_up}", settings_words(facts["values"])])
 
 
 def settings_words(values: Mapping[str, Any]) -> str:

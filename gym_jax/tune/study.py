@@ -78,6 +78,12 @@ class Study:
                 study_name=NAME, storage=self._storage, direction=direction, load_if_exists=True
             )
 
+    def __enter__(self) -> "Study":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._claims.close()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the study against other processes, while trials are asked for and claimed."""

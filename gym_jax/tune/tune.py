@@ -77,38 +77,42 @@ def tune(
     earlier, with the trial saved. Raises Interrupted when a signal came, after the trials that ran were saved.
     """
     search = lengthen(search, trials=trials)
-    asked = search.asked
-    options = {name: asked[name] for name in ("seed", "sampler", "pruner", "direction")}
-    study = Study(search.path, search.space, **options)
+    options = {name: search.asked[name] for name in ("seed", "sampler", "pruner", "direction")}
+    with Study(search.path, search.space, **options) as study:
+        over = _work(study, search, seconds, tell, stop)
+        return {**write_report(study, search), "run_status": "done" if over else "stopped"}
+
+
+def _work(
+    study: Study,
+    search: Search,
+    seconds: float | None,
+    tell: Callable[[Event], None],
+    stop: Callable[[], int | None] | None,
+) -> bool:
+    """Run trials until there are as many as asked; return False when the time was up before."""
+    metric = search.asked["metric"]
     deadline = math.inf if seconds is None else time.monotonic() + seconds
-    way = Way(tell, stop, deadline, None if asked["metric"] == LOSS else "val", asked["metric"])
-    tell(Event("search", {"folder": str(search.path), "done": _done(study), **asked}))
-    over = True
-    while True:
-        code = stop() if stop else None
-        if code:
+    way = Way(tell, stop, deadline, None if metric == LOSS else "val", metric)
+    tell(Event("search", {"folder": str(search.path), "done": _done(study), **search.asked}))
+    while time.monotonic() < deadline:
+        if stop and (code := stop()):
             raise interrupted(search, code)
-        if time.monotonic() >= deadline:
-            over = False
-            break
-        unit = _next(study, search)
-        if unit is None:
-            break
+        if (unit := _next(study, search)) is None:
+            return True
         place, group = unit
         try:
             outcomes = _run(study, search, group, way)
         except Interrupted as error:
             raise interrupted(search, error.exit_code) from error
         for number, outcome in outcomes.items():
-            if outcome.state == "stopped":
-                over = False
-            else:
+            if outcome.state != "stopped":
                 study.tell(number, outcome.state, outcome.value, outcome.reason)
         study.release(place)
         _tell(study, search, group, outcomes, tell)
-        if not over:
-            break
-    return {**write_report(study, search), "run_status": "done" if over else "stopped"}
+        if any(outcome.state == "stopped" for outcome in outcomes.values()):
+            return False
+    return False
 
 
 def _next(study: Study, search: Search) -> tuple[int, list[Asked]] | None:
@@ -167,6 +171,8 @@ def _tell(
         search.write_best(config, heading)
     for trial in group:
         outcome = outcomes[trial.number]
+        if outcome.state == "stopped":
+            continue
         facts = {"trial": trial.number, "trials": search.asked["trials"], "values": trial.values}
         facts |= {"leader": best and best.number, "leading": best and best.value, "metric": search.asked["metric"]}
         tell(Event("trial", {**facts, **outcome._asdict(), "best_epoch": outcome.best.get("epoch")}))

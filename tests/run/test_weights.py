@@ -123,7 +123,13 @@ def test_a_start_is_not_the_best_step_of_a_run_without_validation(tmp_path):
 def test_the_rate_that_is_logged_is_the_one_that_moved_the_parameters(tmp_path):
     """Plain gradient descent, one step an epoch: what the parameters moved is the rate times the gradient's norm."""
     overrides = ("optim=sgd", "optim.lr=0.1", "schedule=one_cycle", "schedule.rise=2", "schedule.steps=4")
-    once = ("train.batch_size=100000", "train.clip=null", "model.dropout=0", "run.save_seconds=0", "run.save_behind=false")
+    once = (
+        "train.batch_size=100000",
+        "train.clip=null",
+        "model.dropout=0",
+        "run.save_seconds=0",
+        "run.save_behind=false",
+    )
     folder = tmp_path / "run"
     places = []
 
