@@ -76,13 +76,15 @@ def show_tuned(found: Mapping[str, Any]) -> None:
     )
     if found["importance"]:
         print()
-        print_table(("setting", "importance"), list(found["importance"].items()))
+        print_table(("setting", f"importance ({found['importance_by']})"), list(found["importance"].items()))
     print(f"\nsearch: {found['folder']}")
     for picture in found["pictures"]:
         print(f"picture: {picture}")
     if found["best"] is not None:
         print(f"best: trial {found['best']['trial']}, {found['metric']} {cell(found['best']['value'])} on the val part")
         print(f"train it: gymjax train --config {_short(found['best_config'])}")
+    if found["run_status"] == "shared":
+        print(f"{found['counts']['running']} trials still run in other processes; the last to end tells of all")
     if found["run_status"] == "stopped":
         print(f"stopped by --timeout; go on with: gymjax tune --resume {_short(found['folder'])}")
 

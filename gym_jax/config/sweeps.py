@@ -13,6 +13,16 @@ from hydra.errors import HydraException
 from gym_jax.config.compose import GRAMMAR, _named, _reason
 from gym_jax.errors import ConfigError
 
+FORMS = {
+    "list": "model.hidden=[64],[128,64]",
+    "choice": "optim=choice(adamw,lion)",
+    "range": "model.layers=range(1,5)",
+    "interval": "model.dropout=interval(0,0.4)",
+    "int": "train.batch_size=int(interval(32,256))",
+    "log": "optim.lr=tag(log,interval(1e-4,1e-2))",
+}
+"""The ways to say what a key may be, each with an example."""
+
 
 class Choice(NamedTuple):
     """One of several values: `choice(a, b)` or `a,b`."""

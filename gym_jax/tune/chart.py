@@ -50,7 +50,7 @@ def draw_importance(importance: Mapping[str, float], facts: Mapping[str, Any], p
     bars = axes.barh(names, [importance[name] for name in names], color=COLOURS[0])
     axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
     axes.set_xlim(0, max(importance.values()) * 1.12 or 1)
-    axes.set_xlabel("importance (PED-ANOVA, shares of 1)")
+    axes.set_xlabel(f"importance ({facts['importance_by']}, shares of 1)")
     axes.set_title(f"{Path(facts['folder']).name}: which settings {facts['metric']} depends on", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)

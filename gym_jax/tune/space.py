@@ -46,9 +46,7 @@ def read_space(path: str | Path) -> Space:
             code="config.not_found",
         )
     check_text(place, name)
-    tree = _named(yaml.safe_load(place.read_text(encoding="utf-8")) or {})
-    if not isinstance(tree, Mapping):
-        raise _bad(name, "holds no settings")
+    tree = _named(yaml.safe_load(place.read_text(encoding="utf-8")))
     sweeps, problems = [], []
     for key, value in _leaves(tree):
         try:
@@ -113,7 +111,8 @@ def applicable(config: Config, space: Space, values: Mapping[str, Any]) -> dict[
 
 def _sweep(name: str, key: str, value: Any) -> Sweep:
     if isinstance(value, list):
-        value = "choice(" + ",".join(item if isinstance(item, str) else inline(item) for item in value) + ")"
+        words = [item if isinstance(item, str) else inline(item) for item in value]
+        value = ",".join(words) if len(words) > 1 else f"choice({words[0]})" if words else ""
     found = read_sweep(f"{key}={value}") if isinstance(value, str) else None
     if found is None:
         raise _bad(name, f"`{key}: {inline(value)}` is one value")

@@ -6,7 +6,6 @@ down together with the trial in one line of the journal: whatever is killed when
 
 import copy
 import fcntl
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -70,11 +69,11 @@ class Study:
         self.folder, self.space, self.seed, self.sampler, self.direction = folder, space, seed, sampler, direction
         self.pruner = _pruner(optuna, pruner)
         self._claims = (folder / ".claims").open("a+")
-        with self.lock(), _quiet(optuna):
+        with self.lock(), quiet(optuna):
             mend(folder / JOURNAL)
             backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL), Lock(folder))
             self._storage = optuna.storages.JournalStorage(backend)
-            self._study = optuna.create_study(
+            self.journal = optuna.create_study(
                 study_name=NAME, storage=self._storage, direction=direction, load_if_exists=True
             )
 
@@ -92,7 +91,7 @@ class Study:
 
     def trials(self) -> list[Asked]:
         """Return every trial by its number."""
-        return [self._asked(trial) for trial in self._study.get_trials(deepcopy=False)]
+        return [self._asked(trial) for trial in self.journal.get_trials(deepcopy=False)]
 
     def claim(self, number: int) -> bool:
         """Claim a place for this process as long as it lives; return whether no other process has it."""
@@ -113,12 +112,12 @@ class Study:
         holds it.
         """
         optuna = load_optuna()
-        before = self._study.get_trials(deepcopy=False)
+        before = self.journal.get_trials(deepcopy=False)
         number = len(before)
         values = self._sample(before, fit, first if number == 0 else {})
         distributions = {sweep.key: _distribution(optuna, sweep) for sweep in self.space if sweep.key in values}
         params = {key: _inward(value) for key, value in values.items()}
-        self._study.add_trial(
+        self.journal.add_trial(
             optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, params=params, distributions=distributions)
         )
         return self.trials()[number]
@@ -137,7 +136,7 @@ class Study:
             return False
         then = copy.copy(trial)  # as it was when the epoch ended, also for a trial that is taken up again
         then.intermediate_values = {step: seen for step, seen in trial.intermediate_values.items() if step <= epoch}
-        return bool(self.pruner.prune(_Earlier(self._study, before), then))
+        return bool(self.pruner.prune(_Earlier(self.journal, before), then))
 
     def tell(self, number: int, state: str, value: float | None, reason: str | None = None) -> None:
         """End a trial, unless it has ended before."""
@@ -157,27 +156,13 @@ class Study:
         sign = 1 if self.direction == "minimize" else -1
         return min(done, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
-    def importance(self) -> dict[str, float]:
-        """Return the share of each key in what the better half of the trials owe to it (PED-ANOVA); {} of too few."""
-        optuna = load_optuna()
-        done = [t for t in self._study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
-        if len({t.value for t in done}) < 4:
-            return {}
-        try:
-            with _quiet(optuna):
-                evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-                found = optuna.importance.get_param_importances(self._study, evaluator=evaluator)
-        except (ValueError, RuntimeError, ZeroDivisionError):  # of trials that all took the same values
-            return {}
-        return {key: float(share) for key, share in found.items() if math.isfinite(share)}
-
     def _sample(
         self, before: Sequence[Any], fit: Callable[[Mapping[str, Any]], dict[str, Any]], first: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return what a trial is given; the sampler lives for this one alone, in a copy of the study in memory."""
         optuna = load_optuna()
         seed = int(np.random.SeedSequence([self.seed, len(before)]).generate_state(1)[0])
-        with _quiet(optuna):
+        with quiet(optuna):
             shadow = optuna.create_study(direction=self.direction, sampler=_sampler(optuna, self.sampler, seed))
             shadow.add_trials([_plain(optuna, trial) for trial in before])
             trial = shadow.ask()
@@ -287,7 +272,7 @@ def _plain(optuna: Any, trial: Any) -> Any:
 
 
 @contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
+def quiet(optuna: Any) -> Iterator[None]:
     """Have Optuna say nothing: neither that a study was made nor that parts of it may change."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

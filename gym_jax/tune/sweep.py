@@ -35,7 +35,7 @@ def combinations(config: Config, space: Space) -> list[tuple[dict[str, Any], Con
             raise ConfigError(
                 f"`{sweep.key}={sweep.text}` has no end of values",
                 hint="a grid takes a list or range(start, stop, step); gymjax tune searches intervals",
-                attempt=f"gymjax sweep ... '{sweep.key}=range(1, 10, 3)'",
+                attempt=f"gymjax sweep ... '{sweep.key}={','.join(f'{end:g}' for end in sweep.over.ends)}'",
                 code="config.sweep",
             )
     found: dict[str, dict[str, Any]] = {}

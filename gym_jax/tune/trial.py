@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gym_jax.config.schema import Config
 from gym_jax.data.split import Part
-from gym_jax.errors import ConfigError, DataError, Diverged, GymJaxError
+from gym_jax.errors import ConfigError, DataError, Diverged
 from gym_jax.run.fit import Event, Judge
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.train import resume_run, train_run
@@ -107,22 +107,9 @@ def give_up(run: RunFolder, epoch: int, value: float) -> Outcome:
 
 
 def outcome(epochs: int, best: Mapping[str, Any], scores: Mapping[str, Any], metric: str) -> Outcome:
-    """Return what a finished run is worth by a metric: of several seeds the mean. Raises ConfigError without one."""
+    """Return what a finished run is worth by a metric, of several seeds the mean; a solved model has no loss."""
     if metric == LOSS:
         value = best.get("mean_val_loss", best.get(LOSS))
     else:
         value = next(iter(scores["model"]["targets"].values())).get(metric)
-    if value is None:
-        raise no_value(metric, scores)
-    return Outcome("complete", float(value), epochs, dict(best))
-
-
-def no_value(metric: str, scores: Mapping[str, Any]) -> GymJaxError:
-    """Return the error of a run that has no value by a metric."""
-    known = [name for block in scores["model"]["targets"].values() for name in block] if scores else []
-    return ConfigError(
-        f"a trial has no {metric}",
-        hint=f"it has {', '.join(known)}" if known else "there is no val part that a trial could be judged by",
-        attempt="gymjax tune ... data.split.val=0.1",
-        code="config.metric",
-    )
+    return Outcome("complete", None if value is None else float(value), epochs, dict(best))

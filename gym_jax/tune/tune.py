@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gym_jax.config.document import flat
+from gym_jax.config.rules import validates
 from gym_jax.config.schema import Config
 from gym_jax.config.vary import vary
-from gym_jax.errors import ConfigError, Interrupted
-from gym_jax.metrics import HIGHER
+from gym_jax.errors import ConfigError, Interrupted, did_you_mean, gathered
+from gym_jax.evaluate.labels import LABEL_METRICS
+from gym_jax.metrics import HIGHER, METRICS
+from gym_jax.models.registry import MODELS
 from gym_jax.run.fit import Event
 from gym_jax.tune.folder import Search, begin_search, lengthen
 from gym_jax.tune.many import run_trials
@@ -48,16 +51,14 @@ def begin_tune(
     """
     load_optuna()
     judge_space(config, space)
-    for sweep in space:
-        _refuse_unit(sweep.key, metric)
-    higher = metric in HIGHER
+    _refuse_metric(config, space, metric)
     asked = {
         "trials": trials,
         "seed": seed,
         "sampler": sampler,
         "pruner": {"kind": pruner if metric == LOSS else "none", "percentile": percentile, "warmup": warmup},
         "metric": metric,
-        "direction": direction or ("maximize" if higher else "minimize"),
+        "direction": direction or ("maximize" if metric in HIGHER else "minimize"),
         "batch": batch,
     }
     return begin_search("tune", config, space, asked)
@@ -73,14 +74,15 @@ def tune(
 ) -> dict[str, Any]:
     """Run trials until there are as many as asked, and return what came of them.
 
-    It goes on where it was left, within a trial too. Several processes may work on one folder. `seconds` ends it
-    earlier, with the trial saved. Raises Interrupted when a signal came, after the trials that ran were saved.
+    It goes on where it was left, within a trial too. Several processes may work on one folder; the last to end tells
+    of all. `seconds` ends it earlier, with the trial saved. Raises Interrupted when a signal came, after that too.
     """
     search = lengthen(search, trials=trials)
     options = {name: search.asked[name] for name in ("seed", "sampler", "pruner", "direction")}
     with Study(search.path, search.space, **options) as study:
         over = _work(study, search, seconds, tell, stop)
-        return {**write_report(study, search), "run_status": "done" if over else "stopped"}
+        found = write_report(study, search)
+    return {**found, "run_status": ("shared" if "running" in found["counts"] else "done") if over else "stopped"}
 
 
 def _work(
@@ -106,6 +108,8 @@ def _work(
         except Interrupted as error:
             raise interrupted(search, error.exit_code) from error
         for number, outcome in outcomes.items():
+            if outcome.state == "complete" and outcome.value is None:
+                outcomes[number] = outcome = outcome._replace(state="failed", reason=f"it has no {metric}")
             if outcome.state != "stopped":
                 study.tell(number, outcome.state, outcome.value, outcome.reason)
         study.release(place)
@@ -199,20 +203,29 @@ def interrupted(search: Search, code: int) -> Interrupted:
     )
 
 
-def _refuse_unit(key: str, metric: str) -> None:
-    """Raise ConfigError for a key whose values make trials that can not be compared."""
-    other = key.startswith(OTHER_LOSS)
-    if other and metric == LOSS:
-        raise ConfigError(
-            f"`{key}` changes the unit of the validation loss, so trials could not be compared by it",
-            hint="a score is in the units of the data",
-            attempt=f"gymjax tune ... '{key}=...' --metric mae",
-            code="config.sweep",
-        )
-    if not other and key.startswith(OTHER_TASK):
-        raise ConfigError(
-            f"`{key}` changes what is asked, so trials could not be compared",
-            hint="tune one task on one data set",
-            attempt=f"gymjax sweep ... '{key}=...'",
-            code="config.sweep",
-        )
+def _refuse_metric(config: Config, space: Space, metric: str) -> None:
+    """Raise ConfigError that names all that keeps trials from being compared by a metric."""
+    problems: list[ConfigError] = []
+
+    def refuse(message: str, hint: str, attempt: str) -> None:
+        problems.append(ConfigError(message, hint=hint, attempt=f"gymjax {attempt}", code="config.metric"))
+
+    known = [LOSS, *(LABEL_METRICS if config.task.kind == "classify" else METRICS)]
+    if metric not in known:
+        refuse(f"--metric {metric} is not known", did_you_mean(metric, known), "tune ... --metric mae")
+    if not validates(config):
+        refuse("there is no val part", "trials are judged by it, never by the test part", "tune ... data.split.val=0.1")
+    for sweep in space:
+        key = sweep.key
+        if key.startswith(OTHER_LOSS) and metric == LOSS:
+            said = f"`{key}` changes the unit of the validation loss, so trials could not be compared by it"
+            refuse(said, "a score is in the units of the data", f"tune ... '{key}={sweep.text}' --metric mae")
+        elif key.startswith(OTHER_TASK):
+            said = f"`{key}` changes what is asked, so trials could not be compared"
+            refuse(said, "tune one task on one data set", f"sweep ... '{key}={sweep.text}'")
+    kinds = [config.model.kind, *(v for s in space if s.key in ("model", "model.kind") for v in s.over.ends)]
+    if metric == LOSS and (solved := [kind for kind in kinds if MODELS[kind].solve is not None]):
+        said = f"model={solved[0]} is solved at once and has no validation loss"
+        refuse(said, "a score it has", "tune ... --metric mae")
+    if problems:
+        raise gathered(problems, code="config.problems")
