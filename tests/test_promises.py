@@ -21,6 +21,7 @@ from gym_jax.cli.progress import Style
 from gym_jax.config.compose import shipped_names
 from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.config.schema import Config, Data, Evaluate, Run, Task, Track, Train
+from gym_jax.config.sweeps import FORMS
 from gym_jax.data.clip import ClipKind
 from gym_jax.data.datasets import DATASETS
 from gym_jax.data.features import Cycle, Statistic
@@ -51,6 +52,7 @@ from gym_jax.train.average import Weights
 from gym_jax.train.compile import COMPILES
 from gym_jax.train.many import PACKINGS
 from gym_jax.train.parallel import PLACEMENTS
+from gym_jax.tune.study import PRUNERS, SAMPLERS
 
 PROMISES = tomllib.loads((ROOT / "tests" / "promises.toml").read_text())
 
@@ -68,15 +70,15 @@ def command_names():
     return {*single, *grouped}
 
 
-def train_options():
+def options(command):
     from typer.main import get_command
 
     return {
         name
-        for parameter in get_command(app).commands["train"].params
+        for parameter in get_command(app).commands[command].params
         for name in parameter.opts
         if name.startswith("--") and name != "--help"
-    } | {"--debug"}
+    }
 
 
 REGISTRIES = {
@@ -133,7 +135,12 @@ REGISTRIES = {
     "allocation_figure": set(Figures._fields),
     "resource": set(get_args(Resource)),
     "command": command_names(),
-    "train_option": train_options(),
+    "train_option": {*options("train"), "--debug"},
+    "tune_option": options("tune"),
+    "sweep_option": options("sweep"),
+    "sampler": set(SAMPLERS),
+    "pruner": set(PRUNERS),
+    "swept_form": set(FORMS),
     "exit_code": {str(code) for code in EXIT_CODES},
     "public_name": set(gym_jax.__all__),
 }

@@ -130,11 +130,11 @@ def _refuse_others(search: Search, base: Config, space: Space, asked: Mapping[st
     """Raise ConfigError that names in what a search differs from the one that has its folder."""
     changed = list(differences(search.config, base))
     if write_space(search.space) != write_space(space):
-        changed.append("the space")
+        changed.append("space")
     changed += [key for key, value in asked.items() if key not in LONGER and search.asked.get(key) != value]
     if changed:
         raise ConfigError(
-            f"{search.path} was begun with another {', '.join(changed)}",
+            f"{search.path} was begun with another: {', '.join(changed)}",
             hint="a search goes on as it began; another one needs a name of its own",
             attempt=f"gymjax {search.asked['search']} ... --name another",
             code="config.resume",

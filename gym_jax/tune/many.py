@@ -22,7 +22,7 @@ def run_trials(
 ) -> dict[int, Outcome]:
     """Run trials by their numbers and return how they ended. Raises Interrupted when a signal came."""
     found: dict[int, Outcome] = {}
-    for group in in_programs(configs) if len(configs) > 1 else [list(configs)]:
+    for group in in_programs(configs):
         found |= _run(search, group, configs, way, judge)
         if any(outcome.state == "stopped" for outcome in found.values()):
             break

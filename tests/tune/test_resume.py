@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from tune.worker import search
+from tune.worker import WORKER, search, told
 
 from gym_jax.tune.tune import tune
-
-WORKER = Path(__file__).with_name("worker.py")
 
 
 def killed(root, *words):
@@ -25,12 +23,6 @@ def killed(root, *words):
         timeout=300,
     )
     assert done.returncode == -9, done.stderr
-
-
-def told(found):
-    """Return what must not depend on kills."""
-    keys = ("trial", "state", "value", "epochs", "values")
-    return [{key: row[key] for key in keys} for row in found["trials"]]
 
 
 CASES = [

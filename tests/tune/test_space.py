@@ -93,7 +93,7 @@ def test_a_setting_of_one_kind_is_judged_and_given_where_it_belongs(tmp_path):
     values = {"model": "mlp", "model.layers": 2, "model.dropout": 0.1}
     assert applicable(config, space, values) == {"model": "mlp", "model.dropout": 0.1}
     assert applicable(config, space, {**values, "model": "lstm"}) == {**values, "model": "lstm"}
-    with pytest.raises(ConfigError, match="unknown key `model.heads`"):
+    with pytest.raises(ConfigError, match=r"unknown key `model\.heads`"):
         judge_space(config, space_of("model=mlp,lstm", "model.heads=1,2"))
 
 
