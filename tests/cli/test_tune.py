@@ -12,6 +12,7 @@ from tune.worker import quick
 from gym_jax.cli import main
 from gym_jax.cli.search_show import settings_words, trial_line
 from gym_jax.config.load import load_config
+from gym_jax.train import cache
 from gym_jax.tune import trial as trials
 from gym_jax.tune import tune as searches
 
@@ -55,9 +56,8 @@ def test_a_search_is_told_line_by_line_and_the_same_line_goes_on(here, capsys):
 
 
 def test_a_space_may_stand_in_a_file_and_the_line_has_the_last_word(here, capsys):
-    (here / "space.yaml").write_text(
-        "optim.lr: [1e-3, 1e-2]\nmodel:\n  dropout: interval(0, 0.4)\ntrain.clip: [1, 2]\n"
-    )
+    text = "optim.lr: [1e-3, 1e-2]\nmodel:\n  dropout: interval(0, 0.4)\ntrain.clip: [1, 2]\n"
+    (here / "space.yaml").write_text(text)
     line = ["tune", *SMALL, "--space=space.yaml", "train.clip=3", "optim.lr=0.05,0.01", "--trials=1", "--json"]
     assert main([*line, "--name=mine", "--metric=val_loss", "--direction=minimize", "--percentile=30"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -90,7 +90,8 @@ def test_a_sweep_lists_trains_and_shows_its_runs(here, capsys):
 
 
 def test_options_are_settings(here, capsys, monkeypatch):
-    monkeypatch.setattr(cache, "keep_programs", kept := [].append)
+    kept: list[str] = []
+    monkeypatch.setattr(cache, "keep_programs", kept.append)
     small_csv(here / "cpu.csv", rows=300)
     (here / "mine.yaml").write_text("train: {patience: 7}\n")
     line = ["-m", "mlp", "--data=cpu.csv", "--target=cpu", "--config=mine.yaml", "--root=others", "optim.lr=1e-3,1e-2"]
@@ -100,7 +101,7 @@ def test_options_are_settings(here, capsys, monkeypatch):
         base = load_config([json.loads(capsys.readouterr().out)["folder"] + "/base.yaml"])
         assert (base.data.path, base.data.target) == (str(here / "cpu.csv"), ("cpu",))
         assert (base.train.patience, base.run.root, base.task.horizon) == (7, "others", 4)
-    assert (here / "programs").is_dir()
+    assert kept == ["programs"] * 2
 
 
 REFUSED = {
