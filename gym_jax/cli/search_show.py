@@ -12,7 +12,7 @@ from gym_jax.cli.show import cell, print_table
 
 SHOWN = 20
 """Trials in the table; trials.json has all."""
-QUIET = ("start", "chunk", "epoch", "saved", "scored", "placement", "member")
+FINE = ("chunk", "epoch", "saved", "scored", "placement", "member", "left_out")
 """Events of a run within a search: shown with -v."""
 
 
@@ -28,7 +28,7 @@ def search_watcher(output: Output | None = None) -> Iterator[Callable[[Any], Non
             log(event.kind, event.facts)
         told = [search_line(event.facts)] if event.kind == "search" else []
         told = [trial_line(event.facts)] if event.kind == "trial" else told
-        if event.kind in QUIET and output.verbosity > 0 and "parameters" not in event.facts:
+        if event.kind in FINE and output.verbosity > 0:
             told = lines(event, None)
         if said and told:
             print("\n".join(told), file=sys.stderr, flush=True)
@@ -48,7 +48,7 @@ def trial_line(facts: Mapping[str, Any]) -> str:
     name = f"trial {facts['trial']:>{len(str(facts['trials'] - 1))}}"
     if facts["state"] not in ("complete", "pruned"):
         return f"{name}  {facts['state']}: {facts['reason']}  {settings_words(facts['values'])}"
-    told = [name, f"{facts['metric']} {facts['value']:<8.5g}"]
+    told = [name, f"{facts['metric']} {'-' if facts['value'] is None else format(facts['value'], '<8.5g')}"]
     if facts["leader"] == facts["trial"]:
         told.append("best so far")
     elif facts["leader"] is not None:
@@ -136,15 +136,9 @@ def _columns(row: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
 
 
 def _value(value: Any) -> str:
-    return (
-        "null"
-        if value is None
-        else f"[{cell(value)}]"
-        if isinstance(value, list)
-        else str(value)
-        if isinstance(value, int)
-        else cell(value)
-    )
+    if isinstance(value, list):
+        return f"[{cell(value)}]"
+    return "null" if value is None else str(value) if isinstance(value, int) else cell(value)
 
 
 def _short(path: str) -> str:

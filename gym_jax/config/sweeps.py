@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 
-from gym_jax.config.compose import GRAMMAR, _named, _reason
+from gym_jax.config.compose import GRAMMAR, named, reason
 from gym_jax.errors import ConfigError
 
 FORMS = {
@@ -91,7 +91,7 @@ def read_sweep(text: str) -> Sweep | None:
         found = OverridesParser.create().parse_override(text)
     except HydraException as problem:
         if re.match(r"\s*(\w+\()*(choice|range|interval|tag|sort|shuffle)\(", written):
-            raise error(f"can not be read: {_reason(problem)}", GRAMMAR) from problem
+            raise error(f"can not be read: {reason(problem)}", GRAMMAR) from problem
         return None  # whoever reads settings says what is wrong with it
     if not found.is_sweep_override():
         return None
@@ -143,5 +143,5 @@ def _range(value: Any, error: Any) -> Interval | Choice:
 def _plain(value: Any) -> Any:
     """Return a value of a choice as plain data: Hydra keeps the quotes around text."""
     if isinstance(value, Mapping):
-        return _named({_plain(key): _plain(item) for key, item in value.items()})
+        return named({_plain(key): _plain(item) for key, item in value.items()})
     return [_plain(item) for item in value] if isinstance(value, list) else getattr(value, "text", value)

@@ -69,7 +69,8 @@ def begin_search(kind: str, config: Config, space: Space, asked: Mapping[str, An
         search = open_search(path, kind)
         _refuse_others(search, base, space, facts)
         return search, True
-    if path.exists() and (not path.is_dir() or any(path.glob("*/config.yaml")) or (path / "config.yaml").exists()):
+    begun = {"trials", BASE, SPACE}  # of a search whose beginning was cut short
+    if path.exists() and not (path.is_dir() and {inner.name for inner in path.iterdir()} <= begun):
         raise ConfigError(
             f"{path} exists already, and is no search",
             hint="choose another name",

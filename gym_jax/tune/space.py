@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from gym_jax.config.compose import _named
+from gym_jax.config.compose import named
 from gym_jax.config.plain import inline
 from gym_jax.config.schema import CHOICES, Config
 from gym_jax.config.sweeps import Choice, Sweep, read_sweep
@@ -46,7 +46,7 @@ def read_space(path: str | Path) -> Space:
             code="config.not_found",
         )
     check_text(place, name)
-    tree = _named(yaml.safe_load(place.read_text(encoding="utf-8")))
+    tree = named(yaml.safe_load(place.read_text(encoding="utf-8")))
     sweeps, problems = [], []
     for key, value in _leaves(tree):
         try:

@@ -6,6 +6,7 @@ down together with the trial in one line of the journal: whatever is killed when
 
 import copy
 import fcntl
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gym_jax.config.plain import inline
-from gym_jax.config.sweeps import Choice, Sweep
+from gym_jax.config.sweeps import Choice, Interval, Sweep
 from gym_jax.errors import MissingExtra
 from gym_jax.tune.journal import JOURNAL, Lock, locked, mend
 from gym_jax.tune.space import Space
@@ -169,8 +170,7 @@ class Study:
             values: dict[str, Any] = {}
             # kinds first: they say which other settings there are
             for sweep in sorted(self.space, key=lambda sweep: "." in sweep.key.removesuffix(".kind")):
-                distribution = _distribution(optuna, sweep)
-                if sweep.key in first and _holds(distribution, sweep, first[sweep.key]):
+                if sweep.key in first and _holds(sweep.over, first[sweep.key]):
                     values[sweep.key] = first[sweep.key]
                 elif sweep.key in fit({**values, sweep.key: None}):
                     values[sweep.key] = _outward(sweep, _suggest(trial, sweep))
@@ -254,10 +254,14 @@ def _outward(sweep: Sweep, value: Any) -> Any:
     return next((known for known in same if _inward(known) == value), value)
 
 
-def _holds(distribution: Any, sweep: Sweep, value: Any) -> bool:
-    if isinstance(sweep.over, Choice):
-        return any(type(known) is type(value) and known == value for known in sweep.over.values)
-    return isinstance(value, int | float) and distribution._contains(value)
+def _holds(over: Choice | Interval, value: Any) -> bool:
+    """Return whether a value is one of those that a key may be."""
+    if isinstance(over, Choice):
+        return any(type(known) is type(value) and known == value for known in over.values)
+    low, high, step = over.low, over.high, over.step or (1 if over.whole else None)
+    if isinstance(value, bool) or not isinstance(value, int if over.whole else int | float) or not low <= value <= high:
+        return False
+    return step is None or math.isclose((value - low) / step, round((value - low) / step), abs_tol=1e-9)
 
 
 def _plain(optuna: Any, trial: Any) -> Any:

@@ -108,8 +108,6 @@ def _work(
         except Interrupted as error:
             raise interrupted(search, error.exit_code) from error
         for number, outcome in outcomes.items():
-            if outcome.state == "complete" and outcome.value is None:
-                outcomes[number] = outcome = outcome._replace(state="failed", reason=f"it has no {metric}")
             if outcome.state != "stopped":
                 study.tell(number, outcome.state, outcome.value, outcome.reason)
         study.release(place)
@@ -132,8 +130,7 @@ def _next(study: Study, search: Search) -> tuple[int, list[Asked]] | None:
         for place in (*left, *fresh):
             if not study.claim(place):
                 continue
-            until = max(min((place + 1) * size, wanted), min((place + 1) * size, len(known)))
-            while len(known) < until:
+            while len(known) < min((place + 1) * size, wanted):
                 known.append(study.ask(lambda values: applicable(search.config, search.space, values), _first(search)))
             return place, [trial for trial in known if trial.number // size == place]
     return None
@@ -153,7 +150,9 @@ def _run(study: Study, search: Search, group: list[Asked], way: Way) -> dict[int
     def judge(number: int, epoch: int, value: float) -> bool:
         return study.report(number, epoch, value, before)
 
-    outcomes |= run_trials(search, configs, way, judge)
+    for number, outcome in run_trials(search, configs, way, judge).items():
+        nothing = outcome.state == "complete" and outcome.value is None
+        outcomes[number] = outcome._replace(state="failed", reason=f"it has no {way.metric}") if nothing else outcome
     if outcomes[before].state == "failed" and before == 0:
         raise ConfigError(
             f"the first trial failed: {outcomes[0].reason}",

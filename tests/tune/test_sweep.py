@@ -100,6 +100,7 @@ def test_what_is_finished_stays(swept):
         run(root, *WORDS[:2])
 
 
+@pytest.mark.slow
 def test_stopped_and_taken_up_again_is_the_same_sweep(swept, tmp_path):
     _, found, _ = swept
     with pytest.raises(Interrupted, match="SIGTERM") as caught:

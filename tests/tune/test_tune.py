@@ -88,9 +88,9 @@ def test_another_metric_is_of_the_val_part(tmp_path):
 
 
 def test_a_signal_saves_within_a_trial_and_the_search_goes_on_there(tmp_path):
-    whole = tune(search(tmp_path / "whole", 1, trials=2))
+    whole = tune(search(tmp_path / "whole", 1, trials=1))
     with pytest.raises(Interrupted, match="Ctrl-C") as caught:
-        tune(search(tmp_path / "cut", 1, trials=2), stop=StopAt(2, 130))
+        tune(search(tmp_path / "cut", 1, trials=1), stop=StopAt(2, 130))
     assert caught.value.exit_code == 130
     assert caught.value.attempt.startswith("gymjax tune --resume ")
     run = RunFolder(tmp_path / "cut/search/trials/0000")
@@ -98,7 +98,7 @@ def test_a_signal_saves_within_a_trial_and_the_search_goes_on_there(tmp_path):
     begun = run.read_json("status.json")["epochs"]
     assert begun > 0
     told_of = []
-    assert told(tune(search(tmp_path / "cut", 1, trials=2), tell=told_of.append)) == told(whole)
+    assert told(tune(search(tmp_path / "cut", 1, trials=1), tell=told_of.append)) == told(whole)
     assert next(event.facts["epoch"] for event in told_of if event.kind == "epoch") == begun + 1
 
 
