@@ -9,14 +9,14 @@ from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_st
 
 
 class StopAt:
-    """A stop that answers SIGTERM's code once training has passed a number of chunks."""
+    """A stop that answers SIGTERM's code, or another, once training has passed a number of chunks."""
 
-    def __init__(self, chunks):
-        self.left = chunks
+    def __init__(self, chunks, code=143):
+        self.left, self.code = chunks, code
 
     def __call__(self):
         self.left -= 1
-        return 143 if self.left == 0 else None
+        return self.code if self.left == 0 else None
 
 
 def final(run, config=None):

@@ -76,6 +76,16 @@ def test_every_command_about_tracking_runs(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_every_command_about_searching_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = commands((ROOT / "docs" / "tune.md").read_text())
+    assert len(lines) == 6
+    for line in lines:
+        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"search", "best", "grid"}
+
+
+@pytest.mark.slow
 def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = commands((ROOT / "docs" / "compare.md").read_text())

@@ -22,6 +22,7 @@ from gym_jax.cli.progress import Style
 from gym_jax.config.compose import shipped_names
 from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.config.schema import Config, Data, Evaluate, Run, Task, Track, Train
+from gym_jax.config.sweeps import FORMS
 from gym_jax.data.clip import ClipKind
 from gym_jax.data.datasets import DATASETS
 from gym_jax.data.features import Cycle, Statistic
@@ -58,6 +59,7 @@ from gym_jax.train.average import Weights
 from gym_jax.train.compile import COMPILES
 from gym_jax.train.many import PACKINGS
 from gym_jax.train.parallel import PLACEMENTS
+from gym_jax.tune.study import PRUNERS, SAMPLERS
 
 PROMISES = tomllib.loads((ROOT / "tests" / "promises.toml").read_text())
 
@@ -148,11 +150,16 @@ REGISTRIES = {
     "plot": set(PLOTS),
     "statistical_plot": set(STATISTICAL),
     "interactive_plot": set(INTERACTIVE),
-    "page_part": set(PARTS),
+    "report_part": set(PARTS),
     "command": command_names(),
     "train_option": options_of("train") | {"--debug"},
     "monitor_option": options_of("monitor"),
     "page_part": page_parts(),
+    "tune_option": options_of("tune"),
+    "sweep_option": options_of("sweep"),
+    "sampler": set(SAMPLERS),
+    "pruner": set(PRUNERS),
+    "swept_form": set(FORMS),
     "exit_code": {str(code) for code in EXIT_CODES},
     "public_name": set(gym_jax.__all__),
 }

@@ -36,7 +36,9 @@ from gym_jax.cli.predict import predict
 from gym_jax.cli.report import report
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
 from gym_jax.cli.show import print_error
+from gym_jax.cli.sweep import sweep
 from gym_jax.cli.train import train
+from gym_jax.cli.tune import tune
 from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, StorageError
 
 PANEL = "Anywhere on the line"
@@ -219,6 +221,8 @@ for command in (
     anomalies,
     backtest,
     cv,
+    tune,
+    sweep,
     compare,
     explain,
     export,

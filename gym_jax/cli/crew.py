@@ -24,10 +24,11 @@ def crew_words(facts: dict[str, Any]) -> str:
 
 def leaving_line(facts: dict[str, Any]) -> str:
     """Return the line that says why a member has left."""
+    name = "trial" if "trial" in facts else "seed"
     if "reason" in facts:
-        return f"seed {facts['seed']} is lost: {facts['reason']}; the others go on"
+        return f"{name} {facts[name]} is lost: {facts['reason']}; the others go on"
     best = f"best epoch {facts['best_epoch']} (val_loss {facts['val_loss']:.5g})"
-    return f"seed {facts['seed']} stopped early after epoch {facts['epoch']}; {best}"
+    return f"{name} {facts[name]} stopped early after epoch {facts['epoch']}; {best}"
 
 
 def crew_closing(facts: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import shlex
 from gym_jax.errors import ConfigError
 
 
-def parse_seconds(text: str) -> float:
+def parse_seconds(text: str, option: str = "--max-time", command: str = "train") -> float:
     """Return seconds out of `90`, `90s`, `30m`, `2h` or `1d`. Raises ConfigError."""
     scale = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:].lower())
     try:
@@ -14,9 +14,9 @@ def parse_seconds(text: str) -> float:
         seconds = -1
     if not 0 <= seconds < float("inf"):
         raise ConfigError(
-            f"--max-time {shlex.quote(text)} is no length of time",
+            f"{option} {shlex.quote(text)} is no length of time",
             hint="write 90s, 30m, 2h or 1d",
-            attempt="gymjax train ... --max-time 30m",
+            attempt=f"gymjax {command} ... {option} 30m",
         )
     return seconds
 

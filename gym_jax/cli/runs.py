@@ -7,7 +7,7 @@ import typer
 from gym_jax.cli.candidates import complete_kind
 from gym_jax.cli.options import AsJson, Root, Run
 
-ALL_STATUS = "done, stopped, failed, running or damaged; several with commas."
+ALL_STATUS = "done, stopped, failed, pruned, running or damaged; several with commas."
 
 
 def list_runs(

@@ -105,7 +105,7 @@ def compose_file(path: Path, name: str | None = None) -> dict[str, Any]:
         raise unreadable(name, error) from error
     except Exception as error:  # of Hydra, OmegaConf, ANTLR, or a recursion without end
         raise _not_composed(path, name, error) from error
-    return _named(plain)
+    return named(plain)
 
 
 def parse_override(text: str) -> Override:
@@ -117,15 +117,18 @@ def parse_override(text: str) -> Override:
     try:
         found = OverridesParser.create().parse_override(text)
     except HydraException as problem:
-        raise error(f"can not be read: {_reason(problem)}", GRAMMAR, _quoted(text)) from problem
+        raise error(f"can not be read: {reason(problem)}", GRAMMAR, _quoted(text)) from problem
     if found.is_sweep_override():
-        raise error("names several values", "one run takes one value of each; a list stands in brackets: [1,2]")
+        raise error(
+            "names several values",
+            "one run takes one value of each, gymjax sweep takes several; a list stands in brackets: [1,2]",
+        )
     if found.package:
         raise error("names a package", "write key=value")
     if found.is_delete() and "=" in text:
         raise error("has a value", f"did you mean `{text.partition('=')[0]}`, which brings the default back?")
     path = tuple(str(found.key_or_group).replace("/", ".").split("."))
-    return Override(path, None if found.is_delete() else _named(found.value()), found.is_delete(), text)
+    return Override(path, None if found.is_delete() else named(found.value()), found.is_delete(), text)
 
 
 def parse_value(text: str) -> Any:
@@ -134,7 +137,7 @@ def parse_value(text: str) -> Any:
         found = OverridesParser.create().parse_override(f"value={text}")
     except HydraException:
         return text
-    return text if found.is_sweep_override() else _named(found.value())
+    return text if found.is_sweep_override() else named(found.value())
 
 
 def _quoted(text: str) -> str:
@@ -152,11 +155,11 @@ def _quoted(text: str) -> str:
     return "gymjax train 'model.hidden=128' 'optim.lr=3e-4'"
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """Return plain data with words for keys: `1: x` and `on: x` are keys like others."""
     if isinstance(value, Mapping):
-        return {str(key).lower() if isinstance(key, bool) else str(key): _named(item) for key, item in value.items()}
-    return [_named(item) for item in value] if isinstance(value, list) else value
+        return {str(key).lower() if isinstance(key, bool) else str(key): named(item) for key, item in value.items()}
+    return [named(item) for item in value] if isinstance(value, list) else value
 
 
 def _compose(path: Path) -> Any:
@@ -198,14 +201,15 @@ def _not_composed(path: Path, name: str, error: Exception) -> ConfigError:
             f"`{name}`: its defaults list names `{missing}`, which is not there",
             hint=did_you_mean(missing, known) if known else f"no such file: {missing}.yaml",
         )
-    if isinstance(error, InterpolationResolutionError) or "${" in _reason(error):
+    if isinstance(error, InterpolationResolutionError) or "${" in reason(error):
         return ConfigError(
-            f"{place}: {_reason(error)}", hint="${section.key} is a key of the same file, ${oc.env:NAME} a variable"
+            f"{place}: {reason(error)}", hint="${section.key} is a key of the same file, ${oc.env:NAME} a variable"
         )
-    return ConfigError(f"{place}: {_reason(error)}", hint=f"it can not be composed; {SHAPE}")
+    return ConfigError(f"{place}: {reason(error)}", hint=f"it can not be composed; {SHAPE}")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Return what Hydra or OmegaConf says was wrong, without what it says around it."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error or "").strip().splitlines()

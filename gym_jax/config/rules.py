@@ -58,7 +58,7 @@ def find_conflicts(config: Config) -> list[ConfigError]:
         )
     if kind in OWN_SCHEDULE and train.ema is not None:
         refuse(f"optim={kind} does not go with train.ema", "it averages the parameters itself", "train.ema=null")
-    if config.schedule.kind in HOST_SCHEDULES and not _validates(config):
+    if config.schedule.kind in HOST_SCHEDULES and not validates(config):
         refuse(
             f"schedule={config.schedule.kind} needs a val part",
             "it lowers the rate when the validation loss no longer falls",
@@ -239,6 +239,7 @@ def _of_shards(train: Train) -> list[ConfigError]:
     ]
 
 
-def _validates(config: Config) -> bool:
+def validates(config: Config) -> bool:
+    """Return whether a part of the data is left to validate with."""
     split = config.data.split
     return {"steps": bool(split.val_steps), "date": split.val_from is not None}.get(split.kind, split.val > 0)

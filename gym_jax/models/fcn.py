@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
+from gym_jax.models.dropout import Dropout
 from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
 from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
@@ -52,7 +53,7 @@ class FCN(nn.Module):
             if side is not None and i == 0:
                 x = x + dense(filters, use_bias=False, name="embed_side")(side)[:, None]
             x = nn.relu(nn.LayerNorm(name=f"norm_{i}")(x))
-        x = nn.Dropout(self.dropout, deterministic=not train)(x.mean(axis=1))
+        x = Dropout(self.dropout, deterministic=not train)(x.mean(axis=1))
         out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(x)
         out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
         if side is not None or inputs.future is not None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from gym_jax.models.dropout import Dropout
 from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
 from gym_jax.models.patches import in_patches
 from gym_jax.models.precision import Dtype, make_dense
@@ -133,7 +134,7 @@ class LSTM(nn.Module):
                 LSTMLayer, self.hidden, last=i + 1 == self.layers, dtype=self.dtype, kernel=self.kernel
             )
             read = [layer(reverse=back, name=f"layer_{i}{ending}")(x) for ending, back in directions.items()]
-            x = nn.Dropout(self.dropout, deterministic=not train)(jnp.concatenate(read, axis=-1))
+            x = Dropout(self.dropout, deterministic=not train)(jnp.concatenate(read, axis=-1))
         last = x[0]
         out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(last)
         out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gym_jax.models.dropout import Dropout
 from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
 from gym_jax.models.precision import Dtype, make_dense
 from gym_jax.models.side import Decoder, Side
@@ -39,7 +40,7 @@ class MLP(nn.Module):
         x = jnp.concatenate([part.reshape(past.shape[0], -1) for part in parts if part is not None], axis=-1)
         for i, width in enumerate(self.hidden):
             x = nn.relu(dense(width, name=f"layer_{i}")(x))
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = Dropout(self.dropout, deterministic=not train)(x)
         out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(x)
         out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
         if side is not None or inputs.future is not None:

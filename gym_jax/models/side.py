@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from gym_jax.models.dropout import Dropout
 from gym_jax.models.normalise import last_axes
 from gym_jax.models.precision import Dtype, make_dense, make_product
 from gym_jax.ops import Kernel
@@ -90,7 +91,7 @@ class Decoder(nn.Module):
         x = x + self.param("bias", nn.initializers.zeros, (self.horizon, WIDTH))
         if future is not None:
             x = x + dense(WIDTH, use_bias=False, name="future")(with_neighbours(future))
-        x = nn.Dropout(self.dropout, deterministic=not train)(nn.gelu(x))
+        x = Dropout(self.dropout, deterministic=not train)(nn.gelu(x))
         out = make_dense("float32", self.kernel)(self.targets * self.outputs, use_bias=False, name="out")(x)
         return out.reshape(*out.shape[:2], *last_axes(self.targets, self.outputs))
 

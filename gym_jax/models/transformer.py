@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
+from gym_jax.models.dropout import Dropout
 from gym_jax.models.normalise import Form, Normalise, formed, known_channels, last_axes, normalise
 from gym_jax.models.patches import in_patches
 from gym_jax.models.precision import Dtype, make_dense
@@ -46,7 +47,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch tokens width"], *, train: bool) -> Float[Array, "batch tokens width"]:
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        drop = Dropout(self.dropout, deterministic=not train)
         dense = make_dense(self.dtype, self.kernel)
         x = x + drop(
             Attention(self.heads, self.dtype, self.kernel, name="attention")(nn.LayerNorm(name="norm_attention")(x))

@@ -44,12 +44,13 @@ def fail(run: RunFolder, error: BaseException, **facts: Any) -> None:
 
 
 def finish(session: Session, scores: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """Write the scores of a run whose state is the best; return what was best, and the last step that was saved."""
+    """Write the scores, if any, of a run whose state is the best; return what was best and the last step saved."""
     run, last, weights = session.folder, max(saved_steps(session.folder.checkpoints)), weights_of(session.state)
     best: dict[str, Any] = {"step": session.best_step, "epoch": session.stopping.best_epoch or session.position.epoch}
     if math.isfinite(session.stopping.best):
         best["val_loss"] = session.stopping.best
-    run.write_json("scores.json", {"step": session.best_step, "weights": weights, **scores})
+    if scores:
+        run.write_json("scores.json", {"step": session.best_step, "weights": weights, **scores})
     run.status(status="done", epochs=session.position.epoch, steps=last, best=best, weights=weights)
     run.log("done", step=last)
     return best, last

@@ -28,6 +28,8 @@ from gym_jax.train.step import make_eval_step, make_train_step
 from gym_jax.types import Step, TrainState
 
 Chunk = TypeVar("Chunk")
+Judge = Callable[[int, float], bool]
+"""`(epoch, validation loss)`: whether a run is given up there."""
 
 
 class Event(NamedTuple):
@@ -47,8 +49,12 @@ def fit(
     tell: Callable[[Event], None],
     stop: Callable[[], int | None] | None,
     deadline: float,
+    judge: Judge | None = None,
 ) -> int | None:
-    """Train until the end, a stop or the time limit; return None, or the exit code to leave with after saving."""
+    """Train until the end, a stop or the time limit; return None, or the exit code to leave with after saving.
+
+    Where the judge gives a run up, the code is 0.
+    """
     config, run = plan.config, session.folder
     if session.stopping.exhausted(config.train.patience):
         return None
@@ -96,6 +102,8 @@ def fit(
             if config.track.log_level == "debug":
                 run.log("chunk", **place, **{key: plain(v) for key, v in rate.items()}, **speed)
             tell(Event("chunk", {**place, **rate, **speed, "epochs": config.train.epochs}))
+        if progress.epoch_done and judge and value is not None and judge(session.position.epoch, value):
+            return 0
         if progress.epoch_done and session.stopping.exhausted(config.train.patience):
             run.log("early_stop", epoch=session.position.epoch, best_epoch=session.stopping.best_epoch)
             return None
@@ -184,14 +192,14 @@ class Rates:
         self.many, self.steps = jax.jit(jax.vmap(schedule)), steps
         self.begin, self.values = 0, np.zeros(0)
 
-    def after(self, step: int) -> float:
-        """Return the rate of the optimiser step that ended with this many."""
+    def after(self, step: int) -> Any:
+        """Return the rate of the optimiser step that ended with this many; of members with their own, one of each."""
         place = step - 1 - self.begin
         if not 0 <= place < len(self.values):
             self.begin = (step - 1) // self.steps * self.steps
             self.values = np.asarray(self.many(jnp.arange(self.begin, self.begin + self.steps)))
             place = step - 1 - self.begin
-        return float(self.values[place])
+        return self.values[place].tolist()
 
 
 def _chunks(plan: Plan, session: Session, epoch: Epoch, hold: Callable[[Position], bool]) -> Iterator[Progress]:

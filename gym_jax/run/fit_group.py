@@ -12,18 +12,21 @@ import numpy as np
 from gym_jax.data.order import sequential
 from gym_jax.errors import Diverged
 from gym_jax.metrics import plain
-from gym_jax.run.assemble import build_loss, build_optimiser, host_course, step_settings
+from gym_jax.run.assemble import build_loss, host_course
 from gym_jax.run.fit import Event, Pace, Rates, hold_race, traced
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.members import Member, save_together, training
+from gym_jax.run.own import own_keys, own_schedule, own_settings, own_step
 from gym_jax.run.plan import Plan
 from gym_jax.run.seats import Seats, seat
 from gym_jax.train.loop import Position, Progress, train
 from gym_jax.train.many import ManyEpoch, Pack, make_many_epoch, make_many_evaluation
-from gym_jax.train.step import make_eval_step, make_train_step
+from gym_jax.train.step import make_eval_step
 from gym_jax.types import Step, TrainState
 
 Tell = Callable[[Event], None]
+GroupJudge = Callable[[Member, int, float], bool]
+"""`(member, epoch, validation loss)`: whether a member is given up there; its weights are not kept."""
 
 
 def fit_group(
@@ -33,32 +36,33 @@ def fit_group(
     tell: Tell,
     stop: Callable[[], int | None] | None,
     deadline: float,
+    judge: GroupJudge | None = None,
 ) -> int | None:
     """Train until no member is left, a stop or the time limit.
 
-    Returns None, or the exit code to leave with after saving. Members leave at the end of an epoch; one that diverges
-    within it is no longer looked at.
+    Returns None, or the exit code to leave with after saving. Members leave at the end of an epoch, also where the
+    judge gives them up; one that diverges within it is no longer looked at.
     """
     config, seeds = plan.config, len(members)
     if not training(members):
         return None
-    tx, schedule = build_optimiser(config, plan.steps)
-    loss = build_loss(config)
-    skip = config.train.on_nan == "skip"
-    step_for = functools.partial(make_train_step, plan.model, loss, tx, **step_settings(config), skip=skip)
+    names, configs = [member.who for member in members], [member.config for member in members]
+    keys = own_keys(configs)
+    step_for = functools.partial(own_step, plan)
     pack, epoch = settle_pack(plan, run, members, step_for, tell)
-    validate = _validation(plan, pack, loss)
-    rates = Rates(schedule, plan.steps)
+    validate = _validation(plan, pack, build_loss(config))
+    rates = Rates(own_schedule(plan, own_settings(configs, keys)), plan.steps)
     pace = Pace(config, stop, deadline)
     mark, windows = time.monotonic(), 0
 
     begun = training(members)[0].session.position.epoch
     count = -(-plan.steps // plan.chunk) * (config.train.epochs - begun)
-    for progress, seats in traced(_chunks(plan, members, pack, epoch, pace.hold), run, config.track.profile, count):
+    chunks = _chunks(plan, members, pack, epoch, keys, pace.hold)
+    for progress, seats in traced(chunks, run, config.track.profile, count):
         for owner, part in seats.deal(progress, plan.layout):
             try:
                 if left_out := owner.session.advance(part):
-                    tell(Event("left_out", {"seed": owner.seed, **left_out}))
+                    tell(Event("left_out", {**owner.named, **left_out}))
             except Diverged as error:
                 owner.lose(error, owner.session.position.epoch + 1)
                 _tell_lost(owner, run, tell)
@@ -66,6 +70,7 @@ def fit_group(
         if not (live := training(members)):
             return None
         position, step = progress.position, live[0].session.step
+        lr = dict(zip(names, np.broadcast_to(rates.after(step), len(names)).tolist(), strict=True))
         seconds = time.monotonic() - mark
         speed: dict[str, float] = {"windows_per_second": round(windows / max(seconds, 1e-9))}
         if progress.epoch_done:
@@ -74,8 +79,8 @@ def fit_group(
             states = pack.place(seats.states()) if rolled else progress.state
             values = validate(states) if len(plan.val) else None
             better = [
-                _end_epoch(owner, None if values is None else float(values[column]), rates.after(step), plan, run, tell)
-                for column, owner in seats.owners.items()
+                _end_epoch(owner, value, lr[owner.who], run, tell, judge)
+                for owner, value in seats.judged(values)
                 if owner.left is None
             ]
             live = training(members)
@@ -88,7 +93,7 @@ def fit_group(
                 tell(Event("epoch", {**line, **speed, **crew, "epochs": config.train.epochs}))
             mark, windows = time.monotonic(), 0
         else:
-            rate = {"step": step, "lr": _mean([rates.after(step) * m.session.plateau.scale for m in live])}
+            rate = {"step": step, "lr": _mean([lr[m.who] * m.session.plateau.scale for m in live])}
             rate["loss"] = _mean([m.session.means()["loss"] for m in live])
             place = {"epoch": position.epoch, "batch": position.batch, "batches": progress.batches}
             if config.track.log_level == "debug":
@@ -125,15 +130,24 @@ def settle_pack(
 
 
 def _chunks(
-    plan: Plan, members: Sequence[Member], pack: Pack, epoch: ManyEpoch, hold: Callable[[Position], bool]
+    plan: Plan,
+    members: Sequence[Member],
+    pack: Pack,
+    epoch: ManyEpoch,
+    keys: Sequence[str],
+    hold: Callable[[Position], bool],
 ) -> Iterator[tuple[Progress, Seats]]:
-    """Yield the chunks from where the members stand; go on with fewer columns when some have left after an epoch."""
+    """Yield the chunks from where the members stand; go on with fewer columns when some have left after an epoch.
+
+    `keys` are the settings that each member has of its own.
+    """
     examples = pack.replicate(plan.train)
     epochs, rolls = plan.config.train.epochs, plan.config.train.on_nan == "rollback"
     while (live := training(members)) and live[0].session.position.epoch < epochs:
         seats = seat(members, pack)
+        own = own_settings([owner.config for owner in seats.filled], keys)
         for progress in train(
-            epoch,
+            epoch if own is None else functools.partial(epoch, settings=pack.place(own)),
             pack.place(seats.states()),
             examples,
             functools.partial(seats.orders, plan),
@@ -147,28 +161,32 @@ def _chunks(
                 break
 
 
-def _end_epoch(owner: Member, value: float | None, rate: float, plan: Plan, run: RunFolder, tell: Tell) -> bool:
+def _end_epoch(
+    owner: Member, value: float | None, rate: float, run: RunFolder, tell: Tell, judge: GroupJudge | None
+) -> bool:
     """End an epoch of one member: note it, and let the member go when its time is up. Return whether it is its best."""
-    session, epoch = owner.session, owner.session.position.epoch
+    config, session, epoch = owner.config, owner.session, owner.session.position.epoch
     means = session.means()
     line = {"epoch": epoch, "step": session.step, "lr": rate * session.plateau.scale, "loss": means["loss"]}
     line["grad_norm"] = means["grad_norm"]
     if value is not None:
         line["val_loss"] = value
     try:
-        best = session.end_epoch(value, host_course(plan.config))
+        best = session.end_epoch(value, host_course(config))
     except Diverged as error:
         owner.lose(error, epoch)
         _tell_lost(owner, run, tell)
         return False
     owner.lines = {epoch: {key: plain(v) for key, v in line.items()}}
     owner.folder.append("metrics.jsonl", owner.lines[epoch])
-    if session.stopping.exhausted(plan.config.train.patience):
+    if judge is not None and value is not None and judge(owner, epoch, value):
+        owner.left = epoch
+    elif session.stopping.exhausted(config.train.patience):
         owner.finish()
         if owner.fault is not None:
             _tell_lost(owner, run, tell)
-        elif epoch < plan.config.train.epochs:
-            facts = {"seed": owner.seed, "epoch": epoch, "best_epoch": session.stopping.best_epoch}
+        elif epoch < config.train.epochs:
+            facts = {**owner.named, "epoch": epoch, "best_epoch": session.stopping.best_epoch}
             owner.folder.log("early_stop", epoch=epoch, best_epoch=session.stopping.best_epoch)
             run.log("early_stop", **facts)
             tell(Event("member", {**facts, "val_loss": session.stopping.best}))
@@ -176,7 +194,7 @@ def _end_epoch(owner: Member, value: float | None, rate: float, plan: Plan, run:
 
 
 def _tell_lost(owner: Member, run: RunFolder, tell: Tell) -> None:
-    facts = {"seed": owner.seed, "reason": str(owner.fault)}
+    facts = {**owner.named, "reason": str(owner.fault)}
     run.log("lost", **facts)
     tell(Event("member", facts))
 

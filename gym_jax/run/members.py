@@ -1,6 +1,6 @@
 """The members of a group while they train: a session each, saved together, taken up at a step that all have."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,10 @@ from gym_jax.train.loop import Position
 class Member:
     """One model of a group."""
 
-    seed: int
+    who: tuple[str, int]
+    """What it is called among the others, such as `("seed", 3)`."""
+    config: Config
+    """Its settings: those of a run of its own."""
     session: Session
     left: int | None = None
     """Epochs after which it left the group, finished or lost; None while it trains."""
@@ -35,6 +38,16 @@ class Member:
     def folder(self) -> RunFolder:
         """Its own run folder."""
         return self.session.folder
+
+    @property
+    def seed(self) -> int:
+        """Of its weights, dropout and order."""
+        return self.config.train.seed
+
+    @property
+    def named(self) -> dict[str, int]:
+        """Its name, as events and logs hold it."""
+        return dict([self.who])
 
     def lose(self, error: Diverged, epochs: int) -> None:
         """Take a diverged member out of the group, in which it had begun so many epochs."""
@@ -49,6 +62,10 @@ class Member:
             self.lose(error, self.session.position.epoch)
             return
         self.left = self.session.position.epoch
+
+
+Crew = Mapping[tuple[str, int], tuple[Config, RunFolder]]
+"""The settings and the run folder of every member, by what it is called."""
 
 
 def training(members: Sequence[Member]) -> list[Member]:
@@ -67,35 +84,43 @@ def of_seed(config: Config, seed: int) -> Config:
     return unnamed(config.model_copy(update={"train": train}))
 
 
-def make_folders(plan: Plan, run: RunFolder) -> dict[int, RunFolder]:
-    """Return the run folder of every member, made where it is not there yet."""
-    folders = {seed: member_run(run, seed) for seed in seeds_of(plan.config)}
-    for seed, folder in folders.items():
+def crew_of(plan: Plan, run: RunFolder) -> Crew:
+    """Return the members of a group of seeds."""
+    return {("seed", seed): (of_seed(plan.config, seed), member_run(run, seed)) for seed in seeds_of(plan.config)}
+
+
+def make_folders(plan: Plan, run: RunFolder, crew: Crew) -> None:
+    """Make the run folder of every member that has none yet."""
+    for config, folder in crew.values():
         if not (folder.path / "config.yaml").exists():
             with folder._storage():
                 folder.path.mkdir(parents=True, exist_ok=True)
             for name in ("env.json", "data.json"):
                 folder.write_json(name, run.read_json(name))
             folder.write_json("choices.json", {"chunk": plan.chunk})
-        keep_settings(folder, of_seed(plan.config, seed))
-    return folders
+        keep_settings(folder, config)
 
 
-def open_members(plan: Plan, run: RunFolder, folders: dict[int, RunFolder]) -> tuple[list[Member], bool]:
-    """Return the members where they stand, and whether they go on from a save.
+def open_members(
+    plan: Plan, run: RunFolder, crew: Crew, given_up: Mapping[tuple[str, int], int] | None = None
+) -> tuple[list[Member], bool]:
+    """Return the members where they stand, and whether they go on from a save; some were `given_up` after an epoch.
 
     Those that train stand at the newest step that all of them have; metrics.jsonl of all and of the group is cut back
     to it. Raises CheckpointError when they were saved together before and no such step is left.
     """
-    config, begin = plan.config, fresh_states(plan)
-    facts, like = {"schema": SCHEMA_VERSION, **columns(plan)}, begin(config.train.seed)
+    begin = fresh_states(plan)
+    facts, like = {"schema": SCHEMA_VERSION, **columns(plan)}, begin(plan.config.train.seed)
     members = []
-    for seed, folder in folders.items():
-        known = {**facts, "config": of_seed(config, seed).document()}
-        member = Member(seed, Session(folder, known, like, trouble=trouble_of(plan, seed)))
+    for who, (config, folder) in crew.items():
+        known = {**facts, "config": config.document()}
+        session = Session(folder, known, like, trouble=trouble_of(plan, config.train.seed))
+        member = Member(who, config, session)
         member.session.mend()
         status = folder.read_json("status.json")
-        if is_lost(folder):
+        if given_up and who in given_up:
+            member.left = given_up[who]
+        elif is_lost(folder):
             member.left, member.fault = status["left"], Diverged(status["reason"])
         elif _is_over(folder, config):
             member.session.restore()
@@ -111,12 +136,12 @@ def open_members(plan: Plan, run: RunFolder, folders: dict[int, RunFolder]) -> t
         )
     for member in live:
         if not common:
-            own = plan._replace(config=of_seed(config, member.seed))
+            own = plan._replace(config=member.config)
             member.session.state = find_start(own, begin(member.seed)).state
         member.session.restore(max(common, default=-1))
     if live:
         _cut_lines(run, members, live[0].session)
-    if live and not common and config.train.init_from:
+    if live and not common and plan.config.train.init_from:
         save_together(run, live)  # the other run may be gone when this one is taken up again
     return members, bool(common) or not live
 

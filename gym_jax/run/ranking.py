@@ -11,7 +11,7 @@ from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, did_you_me
 from gym_jax.metrics import HIGHER
 from gym_jax.run.folder import RunFolder
 
-STATUS = ("done", "stopped", "failed", "running", "damaged", "unknown")
+STATUS = ("done", "stopped", "failed", "pruned", "running", "damaged", "unknown")
 READING = ("policy", "resample", "units", "split")
 """Settings of the data that change what forecasts are held against."""
 

@@ -38,7 +38,7 @@ class Seats:
     def orders(self, plan: Plan, number: int) -> np.ndarray:
         """Return the orders of an epoch: [steps, columns, batch]."""
         count, size = len(plan.train), plan.config.train.batch_size
-        own = {owner.seed: shuffled(owner.seed, number, count, size) for owner in self.owners.values()}
+        own = {seed: shuffled(seed, number, count, size) for seed in {owner.seed for owner in self.owners.values()}}
         return np.stack([own[owner.seed] for owner in self.filled], axis=1)
 
     def deal(self, progress: Progress, layout: Layout) -> Iterator[tuple[Member, Progress]]:
@@ -53,6 +53,10 @@ class Seats:
                 self.given[column] = state
             metrics = {name: Mean(m.total[:, column], m.count[:, column]) for name, m in progress.metrics.items()}
             yield owner, progress._replace(state=state, windows=windows, metrics=metrics)
+
+    def judged(self, values: np.ndarray | None) -> list[tuple[Member, float | None]]:
+        """Return each member that has a column, with the value of its column."""
+        return [(owner, None if values is None else float(values[column])) for column, owner in self.owners.items()]
 
     @property
     def stale(self) -> bool:

@@ -10,12 +10,13 @@ import jax
 
 from gym_jax.config.document import differences
 from gym_jax.config.schema import Config
+from gym_jax.data.split import Part
 from gym_jax.errors import CheckpointError, GymJaxError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_data
 from gym_jax.run.ending import Result, finish, leave, watched
 from gym_jax.run.environment import environment
-from gym_jax.run.fit import Event, fit
+from gym_jax.run.fit import Event, Judge, fit
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
@@ -48,10 +49,13 @@ def train_run(
     watch: Callable[[Event], None] | None = None,
     stop: Callable[[], int | None] | None = None,
     max_seconds: float | None = None,
+    part: Part | None = "test",
+    judge: Judge | None = None,
 ) -> Result:
-    """Train in a new run folder (`folder`, or one under `run.root`) and score the best weights on the test part.
+    """Train in a new run folder (`folder`, or one under `run.root`) and score the best weights on `part`, if any.
 
-    `watch` is told what happens; `stop` is asked between chunks and answers with an exit code to save and leave with.
+    `watch` is told what happens; `stop` is asked between chunks and answers with an exit code to save and leave with;
+    `judge` is asked after every epoch of a single model, and ends it as the time limit does.
     """
     deadline = _deadline(max_seconds)
     refuse_missing(config.track.to)
@@ -69,8 +73,8 @@ def train_run(
         pin_starts(config, run)
         with tracked(config, run, watch) as tell:
             if config.train.seeds > 1:
-                return train_group(plan, run, tell, stop, deadline)
-            return _train(plan, run, start, tell, stop, deadline)
+                return train_group(plan, run, tell, stop, deadline, part)
+            return _train(plan, run, start, tell, stop, deadline, part, judge)
 
 
 def resume_run(
@@ -80,6 +84,8 @@ def resume_run(
     watch: Callable[[Event], None] | None = None,
     stop: Callable[[], int | None] | None = None,
     max_seconds: float | None = None,
+    part: Part | None = "test",
+    judge: Judge | None = None,
 ) -> Result:
     """Go on with an interrupted run in place, to the bit as if it had not been interrupted.
 
@@ -109,9 +115,9 @@ def resume_run(
             run.log("changed", settings=list(differences(was, plan.config)))
         with tracked(plan.config, run, watch) as tell:
             if config.train.seeds > 1:
-                return train_group(plan, run, tell, stop, deadline)
+                return train_group(plan, run, tell, stop, deadline, part)
             start = Start(fresh_state(plan)) if saved_steps(run.checkpoints) else find_start(plan)
-            return _train(plan, run, start, tell, stop, deadline)
+            return _train(plan, run, start, tell, stop, deadline, part, judge)
 
 
 def plan_resumed(run: RunFolder, config: Config) -> Plan:
@@ -174,6 +180,8 @@ def _train(
     tell: Callable[[Event], None],
     stop: Callable[[], int | None] | None,
     deadline: float,
+    part: Part | None,
+    judge: Judge | None,
 ) -> Result:
     config = plan.config
     facts = {"schema": SCHEMA_VERSION, "config": unnamed(config).document(), **columns(plan)}
@@ -196,16 +204,18 @@ def _train(
                 session.state = with_params(session.state, tx, params)
             stopped = None
         else:
-            stopped = fit(plan, session, tell, stop, deadline)
+            stopped = fit(plan, session, tell, stop, deadline, judge)
         session.save()
         if stopped is None and stop:  # it may have come during the last chunk: scoring can wait for a resume
             stopped = stop()
         if stopped is not None:
             return leave(run, session.position.epoch, session.step, stopped)
         session.take_best()
-        variables = jax.device_get(evaluation_variables(session.state))
-        found = task_of(config).score(config, plan.prepared, plan.model, {config.train.seed: variables})
-        scores = found.members[config.train.seed]
+        scores: dict[str, Any] = {}
+        if part is not None:
+            variables = jax.device_get(evaluation_variables(session.state))
+            found = task_of(config).score(config, plan.prepared, plan.model, {config.train.seed: variables}, part)
+            scores = found.members[config.train.seed]
     best, last = finish(session, scores)
     early = MODELS[config.model.kind].solve is None and session.position.epoch < config.train.epochs
     ending = {"best": best, "stopped_early": early, "epoch": session.position.epoch, "epochs": config.train.epochs}

@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 
+from gym_jax.data.split import Part
 from gym_jax.errors import Diverged
 from gym_jax.run.ending import Result, finish, leave, mark_stopped, watched
 from gym_jax.run.fit import Event
 from gym_jax.run.fit_group import Tell, fit_group
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import note_of
-from gym_jax.run.members import Member, make_folders, open_members, save_together, training
+from gym_jax.run.members import Member, crew_of, make_folders, open_members, save_together, training
 from gym_jax.run.plan import Plan, describe
 from gym_jax.run.scores import GroupScores
 from gym_jax.run.task import task_of
@@ -25,17 +26,19 @@ def train_group(
     tell: Tell,
     stop: Callable[[], int | None] | None,
     deadline: float,
+    part: Part | None = "test",
 ) -> Result:
-    """Train the members of a group to the end, or on from where they were saved, and score them.
+    """Train the members of a group to the end, or on from where they were saved, and score them on `part`, if any.
 
     Raises Diverged when every member has, Interrupted when a signal stopped them after they were saved.
     """
-    folders = make_folders(plan, run)
+    crew = crew_of(plan, run)
+    make_folders(plan, run, crew)
     with ExitStack() as locks:
-        for folder in folders.values():
+        for _, folder in crew.values():
             locks.enter_context(folder.lock())
-        members, resumed = open_members(plan, run, folders)
-        return _train(plan, run, members, resumed, tell, stop, deadline)
+        members, resumed = open_members(plan, run, crew)
+        return _train(plan, run, members, resumed, tell, stop, deadline, part)
 
 
 def _train(
@@ -46,13 +49,9 @@ def _train(
     tell: Tell,
     stop: Callable[[], int | None] | None,
     deadline: float,
+    part: Part | None,
 ) -> Result:
-    epoch, step = _stand(members)
-    run.status(status="running", epochs=epoch, steps=step)
-    run.log("resumed" if resumed else "started", step=step, epoch=epoch)
-    for member in training(members):
-        member.folder.status(status="running", epochs=epoch, steps=step)
-        member.folder.log("resumed" if resumed else "started", step=step, epoch=epoch)
+    step = begin(run, members, resumed)
     with watched(run):
         place = {"folder": str(run.path), "resumed": resumed, "step": step}
         damaged = {step: fault for member in members for step, fault in member.session.faults.items()}
@@ -70,8 +69,8 @@ def _train(
         if stopped is not None:
             for member in sound:
                 mark_stopped(member.folder, member.session.position.epoch, member.session.step, stopped)
-            return leave(run, *_stand(members), stopped)
-        scores = _score(plan, sound)
+            return leave(run, *stand(members), stopped)
+        scores = _score(plan, sound, part)
     return _finish(plan, run, members, sound, scores, tell)
 
 
@@ -81,11 +80,13 @@ def _finish(
     """Write down how the members and the group ended."""
     config = plan.config
     lost = [member.seed for member in members if member.fault is not None]
-    scores.group["notes"] += note_of(lost, len(members))
+    if scores.group:
+        scores.group["notes"] += note_of(lost, len(members))
     bests = {member.seed: finish(member.session, scores.members[member.seed])[0] for member in sound}
     best = _best(bests)
-    weights, (epoch, step) = weights_of(sound[0].session.state), _stand(sound)
-    run.write_json("scores.json", {"weights": weights, **scores.group})
+    weights, (epoch, step) = weights_of(sound[0].session.state), stand(sound)
+    if scores.group:
+        run.write_json("scores.json", {"weights": weights, **scores.group})
     run.status(status="done", epochs=epoch, steps=step, best=best, weights=weights)
     run.log("done", step=step)
     early = sum(member.session.position.epoch < config.train.epochs for member in sound)
@@ -95,12 +96,23 @@ def _finish(
     return Result(run.path, "done", epoch, step, best, scores.group)
 
 
-def _score(plan: Plan, sound: Sequence[Member]) -> GroupScores:
-    """Return the scores of the members at their best steps, and of their mean."""
+def begin(run: RunFolder, members: Sequence[Member], resumed: bool) -> int:
+    """Note that members begin to train, or go on; return the step at which they stand."""
+    epoch, step = stand(members)
+    for folder in (run, *(member.folder for member in training(members))):
+        folder.status(status="running", epochs=epoch, steps=step)
+        folder.log("resumed" if resumed else "started", step=step, epoch=epoch)
+    return step
+
+
+def _score(plan: Plan, sound: Sequence[Member], part: Part | None) -> GroupScores:
+    """Return the scores of the members at their best steps, and of their mean; empty ones where none are asked."""
     for member in sound:
         member.session.take_best()
+    if part is None:
+        return GroupScores({}, {member.seed: {} for member in sound})
     variables = {member.seed: jax.device_get(evaluation_variables(member.session.state)) for member in sound}
-    return task_of(plan.config).score(plan.config, plan.prepared, plan.model, variables)
+    return task_of(plan.config).score(plan.config, plan.prepared, plan.model, variables, part)
 
 
 def _best(bests: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -111,7 +123,7 @@ def _best(bests: dict[int, dict[str, Any]]) -> dict[str, Any]:
     return {"seed": seed, **bests[seed], **mean}
 
 
-def _stand(members: Sequence[Member]) -> tuple[int, int]:
+def stand(members: Sequence[Member]) -> tuple[int, int]:
     """Return the epochs and steps of the member that has come farthest among those that were not lost."""
     sessions = [member.session for member in members if member.fault is None]
     return max((s.position.epoch for s in sessions), default=0), max((s.step for s in sessions), default=0)

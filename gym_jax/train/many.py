@@ -27,7 +27,7 @@ PACKINGS: tuple[Packing, ...] = get_args(Packing)
 Whose = Literal["shared", "own"]
 """Whether all members learn from the same examples, or each from its own."""
 Orders = Int[np.ndarray, "steps members batch"]
-ManyEpoch = Callable[[TrainState, Examples, Orders], tuple[TrainState, Metrics]]
+ManyEpoch = Callable[..., tuple[TrainState, Metrics]]
 """`(stacked states, examples, orders) -> (stacked states, metrics [steps, members])`; the old states are given away."""
 ManyEvaluation = Callable[[TrainState, Examples, Order | Orders], Metrics]
 
@@ -77,7 +77,8 @@ def make_many_epoch(
     """Compile an epoch of many members; a member's numbers are those of its own single run, but for rounding.
 
     `step_for(axis_name=...)` returns the step of a single run. With `settings`, arrays with the members along their
-    first axis, it is called as `step_for(own_settings, axis_name=...)`, so that a rate, say, is a member's own.
+    first axis, it is called as `step_for(own_settings, axis_name=...)`, so that a rate, say, is a member's own. The
+    epoch takes others, placed like states, as `settings`: no program is compiled anew for them.
     States and examples must have been placed with `pack.place` and `pack.replicate`; examples of their `own`, of one
     shape and stacked like states, with `pack.place` too. Raises ValueError for either with members in a loop.
     """
@@ -87,11 +88,11 @@ def make_many_epoch(
         return _in_a_loop(make_epoch(step_for, pack.layout), pack.layout)
 
     def run(own: Any, state: TrainState, examples: Examples, order: Any) -> tuple[TrainState, Metrics]:
-        step = step_for(axis_name=None) if settings is None else step_for(own, axis_name=None)
+        step = step_for(axis_name=None) if own is None else step_for(own, axis_name=None)
         return lax.scan(lambda state, indices: step(state, examples.take(indices)), state, order)
 
-    compiled, own = _packed(run, pack, donate=(1,), examples=examples), pack.place(settings)
-    return lambda states, examples, order: compiled(own, states, examples, order)
+    compiled, placed = _packed(run, pack, donate=(1,), examples=examples), pack.place(settings)
+    return lambda states, examples, order, settings=placed: compiled(settings, states, examples, order)
 
 
 def make_many_evaluation(step_for: Callable[..., EvalStep], pack: Pack, examples: Whose = "shared") -> ManyEvaluation:

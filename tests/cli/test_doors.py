@@ -105,7 +105,7 @@ ERRORS = {
     ("train", "optim.lr=1,2"): (
         2,
         "error: override `optim.lr=1,2` names several values",
-        "hint: one run takes one value of each; a list stands in brackets: [1,2]",
+        "hint: one run takes one value of each, gymjax sweep takes several; a list stands in brackets: [1,2]",
         "try: gymjax config show",
     ),
     ("train", "--max-time", "soon"): (

@@ -821,13 +821,13 @@ BAD = {
     "a sweep": (
         typed("train.epochs=1,2"),
         "error: override `train.epochs=1,2` names several values",
-        "hint: one run takes one value of each; a list stands in brackets: [1,2]",
+        "hint: one run takes one value of each, gymjax sweep takes several; a list stands in brackets: [1,2]",
         "try: gymjax config show",
     ),
     "a range": (
         typed("train.epochs=range(1,3)"),
         "error: override `train.epochs=range(1,3)` names several values",
-        "hint: one run takes one value of each; a list stands in brackets: [1,2]",
+        "hint: one run takes one value of each, gymjax sweep takes several; a list stands in brackets: [1,2]",
         "try: gymjax config show",
     ),
     "a package": (

@@ -223,7 +223,8 @@ SEATS = {
 def test_the_columns_of_an_epoch_by_hand(case):
     left, filled, owners = SEATS[case]
     session = SimpleNamespace(position=Position(3, 7))
-    members = [Member(seed, session, epochs) for seed, epochs in enumerate(left)]
+    configs = [SimpleNamespace(train=SimpleNamespace(seed=seed)) for seed in range(len(left))]
+    members = [Member(("seed", seed), configs[seed], session, epochs) for seed, epochs in enumerate(left)]
     seats = seat(members, Pack("vmap", make_layout("one")))
     assert [member.seed for member in seats.filled] == filled
     assert {column: member.seed for column, member in seats.owners.items()} == owners
