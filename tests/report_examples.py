@@ -81,5 +81,17 @@ EXAMPLES = {
     "roc": (({"yes": ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0])}, {"yes": 0.75}), {}),
     "importance": ((["cpu", "day"], [2.0, 1.0], [0.1, 0.2]), {"unit": "cores"}),
     "explanation": ((FOUND,), {}),
+    "search_history": (
+        (
+            [
+                {"trial": 0, "state": "complete", "value": 3.0},
+                {"trial": 1, "state": "complete", "value": 1.0},
+                {"trial": 2, "state": "pruned", "value": 4.0},
+                {"trial": 3, "state": "complete", "value": 2.0},
+            ],
+        ),
+        {"metric": "mae"},
+    ),
+    "search_importance": (({"optim.lr": 0.8, "model.hidden": 0.2},), {"metric": "mae", "method": "ped-anova"}),
     "speeds": (([Speed("mlp", "batch 4", "one, safe", 10.0), Speed("mlp", "batch 4", "torch", None)],), {}),
 }

@@ -15,6 +15,7 @@ from gym_jax.report.explanation import explanation, importance
 from gym_jax.report.forecasts import forecast_bands, predicted_actual
 from gym_jax.report.labels import confusion_matrix, roc
 from gym_jax.report.residuals import residual_autocorrelation, residual_distribution
+from gym_jax.report.searching import search_history, search_importance
 from gym_jax.report.speed import speeds
 from gym_jax.report.training import seed_spread, throughput, training_curves
 
@@ -39,6 +40,8 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "roc": roc,
     "importance": importance,
     "explanation": explanation,
+    "search_history": search_history,
+    "search_importance": search_importance,
     "speeds": speeds,
 }
 """Plots by name; the laws of tests/report/test_plots.py hold for each."""

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from gym_jax.tune.chart import draw_history, draw_importance
+from gym_jax.report.picture import save_figure
+from gym_jax.report.searching import search_history, search_importance
 from gym_jax.tune.folder import BEST, Search
 from gym_jax.tune.importance import importance
 from gym_jax.tune.study import Asked, Study
@@ -29,10 +30,15 @@ def write_report(study: Study, search: Search) -> dict[str, Any]:
         "trials": rows,
         "pictures": [],
     }
+    metric, name = search.asked["metric"], search.path.name
+    figures = {}
     if any(trial.value is not None for trial in trials):
-        document["pictures"].append(str(draw_history(rows, document, search.path / HISTORY)))
+        title = f"{name}: {len(rows)} trials"
+        figures[HISTORY] = search_history(rows, metric=metric, direction=search.asked["direction"], title=title)
     if shares:
-        document["pictures"].append(str(draw_importance(shares, document, search.path / IMPORTANCE)))
+        title = f"{name}: which settings {metric} depends on"
+        figures[IMPORTANCE] = search_importance(shares, metric=metric, method=method or "", title=title)
+    document["pictures"] = [str(save_figure(figure, search.path / file)) for file, figure in figures.items()]
     search.write(REPORT, json.dumps({"schema": 1, **document}, indent=1, allow_nan=False) + "\n")
     return document
 

@@ -248,6 +248,29 @@ def test_speeds_are_bars_and_faults_crosses():
     assert panel.get_ylabel() == "windows per second (higher is better)"
 
 
+def test_a_search_shows_every_trial_and_the_best_so_far():
+    (panel,) = drawn("search_history").axes
+    assert ys(panel) == [[3.0, 1.0, 2.0], [4.0], [3.0, 1.0, 1.0, 1.0]]
+    assert [line.get_xdata().tolist() for line in panel.lines] == [[0, 1, 3], [2], [0, 1, 3, 3]]
+    assert legend(panel) == ["complete (3)", "pruned (1)", "best so far"]
+    assert ys(drawn("search_history", direction="maximize").axes[0])[2] == [3.0, 3.0, 3.0, 3.0]
+    assert axis_labels(panel) == ("trial (number)", "mae on the val part")
+
+
+def test_a_few_bad_trials_do_not_flatten_a_search():
+    trials = [{"trial": n, "state": "complete", "value": value} for n, value in enumerate([1.0, 1.1, 1.2, 900.0])]
+    (panel,) = PLOTS["search_history"](trials).axes
+    assert panel.get_ylim()[1] < 10
+    assert axis_labels(panel)[0] == "trial (number); 1 beyond the axis"
+
+
+def test_the_settings_of_a_search_have_a_bar_each():
+    (panel,) = drawn("search_importance").axes
+    assert [bar.get_width() for bar in panel.patches] == [0.2, 0.8]
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["model.hidden", "optim.lr"]
+    assert axis_labels(panel) == ("importance (ped-anova), shares of 1", "setting")
+
+
 def test_every_plot_has_an_example():
     assert set(EXAMPLES) == set(PLOTS)
 
