@@ -91,9 +91,8 @@ class Watcher:
             return {**facts, "runs": runs, "system": list(self.system)}
 
     def find(self, name: str) -> Followed | None:
-        """Return the run of an id; an id is looked up and never becomes a path."""
-        with self._lock:
-            return self.runs.get(name) if len(name) <= LONGEST_ID else None
+        """Return the run of an id, without waiting for a look; an id is looked up and never becomes a path."""
+        return self.runs.get(name) if len(name) <= LONGEST_ID else None
 
     def curves(self, name: str, points: int, view: tuple[float, float] | None = None) -> dict[str, Any] | None:
         """Return the curves of a run, each thinned to so many points in `view` (epochs), and how far they go."""
