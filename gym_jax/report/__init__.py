@@ -41,4 +41,4 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "explanation": explanation,
     "speeds": speeds,
 }
-"""Plots by name; the laws of tests/report/test_plots.py hold for each."""
+"""Plots by name; the laws of tests/report/test_laws.py hold for each."""
