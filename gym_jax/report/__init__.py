@@ -44,4 +44,4 @@ PLOTS: dict[str, Callable[..., Any]] = {
     "search_importance": search_importance,
     "speeds": speeds,
 }
-"""Plots by name; the laws of tests/report/test_plots.py hold for each."""
+"""Plots by name; the laws of tests/report/test_laws.py hold for each."""

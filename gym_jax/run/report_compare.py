@@ -37,6 +37,8 @@ def comparison_part(runs: Sequence[Reported]) -> list[Any]:
         blocks += _overview(runs)
     elif not kinds:
         return []
+    if len(runs) == 1 and first.trained is None:
+        return []
     if any(run.trained is None for run in runs):
         return [*blocks, Words("They are not compared in common windows: not all of them can be loaded.", "note")]
     try:
