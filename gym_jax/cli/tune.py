@@ -26,7 +26,7 @@ def tune(
         typer.Option(help="Stop and save after this long, such as 90s, 30m, 2h.", rich_help_panel=SPACE),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Of the search; --trials differ by their number.", min=0, rich_help_panel=SPACE)
+        int, typer.Option(help="Of what trials are given; theirs is train.seed.", min=0, rich_help_panel=SPACE)
     ] = 0,
     sampler: Annotated[
         Literal["tpe", "random"], typer.Option(help="What a trial is given.", rich_help_panel=SPACE)
