@@ -151,6 +151,7 @@ REGISTRIES = {
     "statistical_plot": set(STATISTICAL),
     "interactive_plot": set(INTERACTIVE),
     "report_part": set(PARTS),
+    "notebook": {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")},
     "command": command_names(),
     "train_option": options_of("train") | {"--debug"},
     "monitor_option": options_of("monitor"),

@@ -196,7 +196,9 @@ class Study:
 def load_optuna() -> Any:
     """Return Optuna. Raises MissingExtra where it is not installed."""
     try:
-        import optuna
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # in a notebook, of a bar that is never shown
+            import optuna
     except ImportError as error:
         raise MissingExtra(
             "tuning needs Optuna, which is not installed",
