@@ -100,6 +100,7 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch):
 
 
 @pytest.mark.extras
+@pytest.mark.chromium
 def test_the_page_in_a_browser_fits_asks_for_nothing_and_follows_the_theme(tmp_path):
     from playwright.sync_api import sync_playwright
 

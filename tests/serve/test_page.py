@@ -10,7 +10,7 @@ from gym_jax.run.train import train_run
 from gym_jax.serve.desk import Desk
 from gym_jax.serve.guard import Rules
 
-pytestmark = pytest.mark.extras
+pytestmark = [pytest.mark.extras, pytest.mark.chromium]
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 ROW = "tr[data-run='{}'] td[data-name='{}']"
@@ -19,8 +19,9 @@ TOKEN = "correct-horse-battery-staple"
 
 @pytest.fixture(scope="module")
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path="/usr/bin/chromium", args=[*QUIET, "--disable-sync", "--no-first-run"]
         )
