@@ -81,6 +81,7 @@ def tune(
     options = {name: search.asked[name] for name in ("seed", "sampler", "pruner", "direction")}
     with Study(search.path, search.space, **options) as study:
         over = _work(study, search, seconds, tell, stop)
+        _keep_best(study, search)  # a kill may have come between a trial and its file
         found = write_report(study, search)
     return {**found, "run_status": ("shared" if "running" in found["counts"] else "done") if over else "stopped"}
 
@@ -169,9 +170,7 @@ def _tell(
     """Say how trials ended, and keep the best settings."""
     best = study.best()
     if best is not None and best.number in outcomes:
-        config = vary(search.config, best.values, "the best trial")
-        heading = f"trial {best.number} of {search.path.name}, {search.asked['metric']} {best.value!r} on the val part"
-        search.write_best(config, heading)
+        _keep_best(study, search)
     for trial in group:
         outcome = outcomes[trial.number]
         if outcome.state == "stopped":
@@ -179,6 +178,14 @@ def _tell(
         facts = {"trial": trial.number, "trials": search.asked["trials"], "values": trial.values}
         facts |= {"leader": best and best.number, "leading": best and best.value, "metric": search.asked["metric"]}
         tell(Event("trial", {**facts, **outcome._asdict(), "best_epoch": outcome.best.get("epoch")}))
+
+
+def _keep_best(study: Study, search: Search) -> None:
+    """Write the settings of the best trial so far, if one has ended."""
+    if (best := study.best()) is not None:
+        config = vary(search.config, best.values, "the best trial")
+        heading = f"trial {best.number} of {search.path.name}, {search.asked['metric']} {best.value!r} on the val part"
+        search.write_best(config, heading)
 
 
 def _first(search: Search) -> dict[str, Any]:

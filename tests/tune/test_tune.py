@@ -42,6 +42,14 @@ def test_the_best_settings_are_a_file_that_repeats_the_trial(tuned):
     assert json.loads((path / "trials.json").read_text())["best"] == best
 
 
+def test_a_file_of_the_best_that_a_kill_left_out_is_written(tuned):
+    path, _ = tuned
+    before = (path / "best.yaml").read_bytes()
+    (path / "best.yaml").unlink()
+    tune(search(path.parent, 5, trials=10, pruner="percentile"))
+    assert (path / "best.yaml").read_bytes() == before
+
+
 def test_trials_are_runs_that_others_see(tuned):
     path, found = tuned
     entries = [read_entry(run) for run in list_runs(path / "trials")]
