@@ -69,6 +69,20 @@ DOUBLED = (
     r"test_parts.*::test_training_a_model_moves_all_but_its_frozen_parts\[(lstm|transformer)\]",
     r"test_laws.*::test_a_few_hundred_steps_overfit_one_batch\[bfloat16-3-",
     r"test_resume.*::test_sigkill_in_a_process_of_its_own",
+    r"test_precision.*::test_every_product_takes_bfloat16.*\[fast-(separate|fcn)\]",
+    r"test_precision.*::test_the_gradient_of_a_member_of_a_vmap.*\[fast-transformer\]",
+    r"test_precision.*::test_the_forecast_is_near_that_of_float32\[plain-none-(separate|fcn|transformer)\]",
+    r"test_trouble.*::test_bad_batches_are_left_out_and_the_rest_is_learnt\[rollback\]",
+    r"cli/test_start.*::test_config_show_of_a_finished_run_trains_it_again_to_the_bit\[schedule-free\]",
+    r"test_resume.*::test_every_choice_of_training_resumes_to_the_bit\[schedule-free\]",
+    r"test_parallel.*::test_placements_agree\[full-transformer\]",
+    r"cli/test_tasks.*::test_a_classification_is_printed_with_its_confusion",
+    r"run/test_explain.*::test_the_seed_decides_and_a_step_is_explained_alone",
+    r"models/test_covariates.*::test_a_model_with_all_covariates_beats_the_same_model_without\[transformer-static\]",
+    r"test_find_rate.*::test_a_model_with_dropout_trains_well_at_the_suggestion",
+    r"test_average.*::test_shapes_host_trees_and_stacked_states_are_judged_alike\[(frozen|trained)\]",
+    r"run/test_tasks.*::test_a_table_is_classified_by_folds",
+    r"test_canonical.*::test_as_many_devices_as_share_the_shards",
 )
 """Cases of seconds whose like stays in every pass: another model, kernel or layout. They run with the slow ones."""
 
