@@ -12,12 +12,12 @@ import tempfile
 from collections.abc import Iterator
 
 import hostile
-import runs
 import saves
 import suites
+import whole
 from harness import Bench, Row, wilson
 
-ROWS: dict[str, Row] = {"1": runs.ROWS["1"], **saves.ROWS, **runs.ROWS, **suites.ROWS, **hostile.ROWS}
+ROWS: dict[str, Row] = {"1": whole.ROWS["1"], **saves.ROWS, **whole.ROWS, **suites.ROWS, **hostile.ROWS}
 
 
 def chosen(row: Row, bench: Bench, given: argparse.Namespace) -> Iterator[int]:
