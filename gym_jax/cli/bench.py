@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from gym_jax.cli.candidates import complete_kind
-from gym_jax.cli.options import AsJson, Context, Horizon, Overrides
+from gym_jax.cli.options import AsJson, Context, Horizon, Overrides, Target
 
 MODELS = ("mlp", "lstm", "transformer")
 AXES = {
@@ -63,7 +63,7 @@ def bench(
     data: Annotated[
         str | None, typer.Option("--data", "-d", help="File, folder or glob; default a generated panel.")
     ] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated.")] = None,
+    target: Target = None,
     context: Context = None,
     horizon: Horizon = None,
     seconds: Annotated[float, typer.Option(help="How long each case is measured.")] = 1.0,

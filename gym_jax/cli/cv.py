@@ -5,17 +5,25 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_kind
-from gym_jax.cli.options import AsJson, CompileCache, Configs, Context, Horizon, Overrides, Platform
+from gym_jax.cli.options import (
+    AsJson,
+    CompileCache,
+    Configs,
+    Context,
+    Data,
+    Horizon,
+    Model,
+    Overrides,
+    Platform,
+    Target,
+)
 
 
 def cv(
     overrides: Overrides = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model kind.", autocompletion=complete_kind)
-    ] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", help="File, folder or glob.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated.")] = None,
+    model: Model = None,
+    data: Data = None,
+    target: Target = None,
     context: Context = None,
     horizon: Horizon = None,
     config: Configs = None,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_config, complete_override, complete_run
+from gym_jax.cli.candidates import complete_config, complete_kind, complete_override, complete_run
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Overrides = Annotated[
@@ -19,6 +19,9 @@ Configs = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", help="YAML file or shipped name; may be repeated.", autocompletion=complete_config),
 ]
+Model = Annotated[str | None, typer.Option("--model", "-m", help="Model kind.", autocompletion=complete_kind)]
+Data = Annotated[str | None, typer.Option("--data", "-d", help="File, folder or glob.")]
+Target = Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated.")]
 Context = Annotated[int | None, typer.Option(help="Steps the model looks back.")]
 Horizon = Annotated[int | None, typer.Option(help="Steps it forecasts.")]
 Platform = Annotated[Literal["cpu", "gpu", "tpu"] | None, typer.Option(help="Where to run.")]

@@ -4,8 +4,19 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.candidates import complete_kind
-from gym_jax.cli.options import AsJson, CompileCache, Configs, Context, Horizon, Overrides, Platform, Root
+from gym_jax.cli.options import (
+    AsJson,
+    CompileCache,
+    Configs,
+    Context,
+    Data,
+    Horizon,
+    Model,
+    Overrides,
+    Platform,
+    Root,
+    Target,
+)
 
 
 def sweep(
@@ -13,11 +24,9 @@ def sweep(
     overrides: Overrides = None,
     space: Annotated[str | None, typer.Option(help="YAML file of settings and the values of each.")] = None,
     batch: Annotated[int, typer.Option(help="Runs in one program at most, where they can share one.", min=1)] = 8,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model kind.", autocompletion=complete_kind)
-    ] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", help="File, folder or glob.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated.")] = None,
+    model: Model = None,
+    data: Data = None,
+    target: Target = None,
     context: Context = None,
     horizon: Horizon = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a run at most.")] = None,

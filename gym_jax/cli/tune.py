@@ -4,8 +4,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_kind
-from gym_jax.cli.options import AsJson, CompileCache, Configs, Context, Horizon, Overrides, Platform, Root
+from gym_jax.cli.options import (
+    AsJson,
+    CompileCache,
+    Configs,
+    Context,
+    Data,
+    Horizon,
+    Model,
+    Overrides,
+    Platform,
+    Root,
+    Target,
+)
 
 SPACE = "What is searched, and how"
 
@@ -58,11 +69,9 @@ def tune(
         int,
         typer.Option(help="Trials asked for at once; alike ones share a program.", min=1, rich_help_panel=SPACE),
     ] = 1,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model kind.", autocompletion=complete_kind)
-    ] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", help="File, folder or glob.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Column to forecast; may be repeated.")] = None,
+    model: Model = None,
+    data: Data = None,
+    target: Target = None,
     context: Context = None,
     horizon: Horizon = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a trial at most.")] = None,
