@@ -30,10 +30,8 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from fake_runs import epoch, fake_run  # noqa: E402
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run"
-)
+QUIET = "--disable-background-networking --disable-component-update --disable-sync --no-first-run"
+FLAGS = f"--no-sandbox --disable-gpu {QUIET}"
 TRAINING = (
     "--model lstm --context 48 --horizon 12 --batch-size 64 --epochs 100000 model.hidden=16 data.synthetic.series=8 "
     "data.synthetic.days=14 data.stride=8 train.patience=null train.placement=one track.log_level=debug "

@@ -10,7 +10,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "gym_jax"
 LAYERS = [
     {"types", "errors", "__init__"},
-    {"files"},
+    {"files", "cells"},
     {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track"},
     {"train"},

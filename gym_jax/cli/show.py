@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gym_jax.cells import cell
 from gym_jax.errors import ConfigError, DataError, GymJaxError
 from gym_jax.files import whole_file
 from gym_jax.track.feed import fault_line
@@ -60,21 +61,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     print("  ".join("-" * width for width in widths))
     for row in cells:
         print(line(row))
-
-
-def cell(value: Any) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
-    if isinstance(value, list | tuple):
-        return ", ".join(cell(item) for item in value)
-    return str(value)
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gym_jax.cells import cell
 from gym_jax.report.picture import as_png, as_svg
 
 LOOK = Path(__file__).with_name("page.css")
@@ -112,18 +113,10 @@ def escape(text: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as people read it: four digits, thousands apart, a dash for nothing."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "–"
-    return str(value)
+    """Return a value as people read it; a dash for nothing."""
+    unknown = isinstance(value, float) and not math.isfinite(value)
+    empty = isinstance(value, list | tuple) and not value
+    return cell(None if unknown or empty else value, "–")
 
 
 def _block(block: Words | Code | Table) -> str:
