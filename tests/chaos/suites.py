@@ -28,6 +28,7 @@ def results(bench: Bench, name: str) -> list[Outcome]:
     if key not in bench.known:
         report = bench.root / f"suite-{name}.xml"
         options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", "--hypothesis-show-statistics"]
+        options += ["-m", "not extras and not peers"]  # the slow ones too
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *SUITES[name][1]],
             cwd=ROOT,

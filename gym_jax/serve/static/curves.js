@@ -95,7 +95,7 @@ function options(name, node, chart, [least, most], [low, high]) {
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
     hooks: {
       draw: [(plot) => {
-        drawLines(plot, chart.lines, chart.log);
+        drawLines(plot, chart.lines, chart.log, Boolean(moving));
         if (CHARTS[name].best) drawRings(plot, rings(), chart.log);
       }],
       setSelect: [(plot) => {

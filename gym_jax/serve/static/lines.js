@@ -6,6 +6,7 @@ import { colour } from "./plot.js";
 // few points at a time are three times as fast as whole lines.
 const CROWD = 6000; // points in view from which on all lines are one pixel wide
 const STROKE = 32; // points of one stroke
+const BRISK = 1600; // points in view that are drawn while the view moves: close together, noisy lines fill the frame
 
 // The first place in a rising list whose value is not below the wanted one.
 function search(list, wanted) {
@@ -51,7 +52,8 @@ export function mapOf(plot, log) {
   };
 }
 
-export function drawLines(plot, lines, log) {
+// While the view is `moving`, every so many points of a crowd are drawn: always the same ones, so that nothing flickers.
+export function drawLines(plot, lines, log, moving = false) {
   const { ctx, bbox, scales: { x } } = plot;
   const sharp = window.devicePixelRatio || 1;
   const { across, down } = mapOf(plot, log);
@@ -61,7 +63,9 @@ export function drawLines(plot, lines, log) {
   ctx.clip();
   ctx.lineJoin = "bevel";
   const parts = lines.map((line) => part(line, x.min, x.max));
-  const crowd = parts.reduce((sum, [begin, end]) => sum + end - begin, 0) > CROWD;
+  const points = parts.reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const crowd = points > CROWD;
+  const stride = moving ? Math.ceil(points / BRISK) : 1;
   for (const [number, line] of lines.entries()) {
     const [begin, end] = parts[number];
     ctx.globalAlpha = line.alpha;
@@ -69,7 +73,7 @@ export function drawLines(plot, lines, log) {
     ctx.strokeStyle = ctx.fillStyle = line.colour;
     ctx.beginPath();
     let drawn = 0;
-    for (let place = begin; place < end; place++) {
+    for (let place = begin - (begin % stride); place < end + stride - 1 && place < line.x.length; place += stride) {
       const value = line.y[place];
       if (value === null || (log && value <= 0)) continue;
       const [left, top] = [across(line.x[place]), down(value)];
