@@ -6,7 +6,9 @@ Trains the same small LSTM once per arm and round in one process, in an order th
 seconds are over. What is compared is the time from the end of the first epoch to that of the last, on the clock and of
 the processor (all threads of this process, other processes left out), and that of the whole run with its beginning, its
 scores and its wait for the tracker. Every arm runs once before, uncounted: what importing a package and making a
-database takes, it takes once a process. `again` is a second run without trackers: what noise is.
+database takes, it takes once a process. `again` is a second run without trackers: what noise is. `own` is counted and
+not compared: the processor's time of the other Python threads of the process, the tracker's among them, and of
+processes that it started, in hundredths of the run's.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 from ratios import quantile
@@ -54,8 +57,40 @@ NEEDS = {"wandb": "wandb", "mlflow": "sqlalchemy"}
 ARMS = ("none", "again", "tensorboard", "wandb", "mlflow", "raises", "blocks")
 
 
-def run(arm: str, root: str, epochs: int, every: float) -> tuple[float, float, float]:
-    """Return the seconds from the first epoch's end to the last one's, those of the processor, and of the run."""
+def beside() -> float:
+    """Return the processor's seconds of all Python threads but the main one, and of processes begun by this one."""
+    ticks = 0
+    here = [thread.native_id for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for place in [*(f"/proc/self/task/{number}" for number in here), *map("/proc/{}".format, children(os.getpid()))]:
+        try:
+            words = Path(place, "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        ticks += int(words[11]) + int(words[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has begun, and theirs."""
+    found = []
+    for task in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *children(child)]
+    return found
+
+
+class Taken(NamedTuple):
+    """Seconds of a run: from the first epoch's end to the last one's on the clock, of the processor, of that what other
+    threads and processes took, and of the whole run."""
+
+    clock: float
+    processor: float
+    own: float
+    whole: float
+
+
+def run(arm: str, root: str, epochs: int, every: float) -> Taken:
+    """Train once; return what it took."""
     make = tracking.make_tracker
     to = "tensorboard" if arm in OWN else "" if arm in ("none", "again") else arm
     settings = [*MODEL, *DATA, *FIXED, f"train.epochs={epochs}", f"track.to=[{to}]", f"track.every={every}"]
@@ -65,7 +100,7 @@ def run(arm: str, root: str, epochs: int, every: float) -> tuple[float, float, f
 
     def watch(event):
         if event.kind == "epoch":
-            ends.append((time.perf_counter(), time.process_time()))
+            ends.append((time.perf_counter(), time.process_time(), beside()))
 
     if arm in OWN:
         tracking.make_tracker = lambda name, place, state: OWN[arm](place, state)
@@ -74,8 +109,8 @@ def run(arm: str, root: str, epochs: int, every: float) -> tuple[float, float, f
         train_run(config, watch=watch)
     finally:
         tracking.make_tracker = make
-    (first, first_used), (last, last_used) = ends[0], ends[-1]
-    return last - first, last_used - first_used, time.perf_counter() - began
+    clock, processor, own = (last - first for first, last in zip(ends[0], ends[-1], strict=True))
+    return Taken(clock, processor, own, time.perf_counter() - began)
 
 
 def median_interval(values: list[float]) -> tuple[float, float, float]:
@@ -95,7 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     arms = ["none", *(arm for arm in options.arms.split(",") if NEEDS.get(arm) is None or find_spec(NEEDS[arm]))]
     logging.getLogger("gym_jax").setLevel(logging.ERROR)  # packages of trackers may print what is warned of
-    taken: dict[str, list[tuple[float, float, float]]] = {arm: [] for arm in arms}
+    taken: dict[str, list[Taken]] = {arm: [] for arm in arms}
     with tempfile.TemporaryDirectory(prefix="gym-jax-trackers-", ignore_cleanup_errors=True) as root:
         jax.config.update("jax_compilation_cache_dir", f"{root}/compiled")  # all arms train the same program
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -110,18 +145,20 @@ def main() -> None:
                 taken[arm].append(run(arm, root, options.epochs, options.every))
         sizes = {path.parent.name: path.stat().st_size for path in Path(root).glob("*/events.*")}
     base = taken["none"]
-    epoch = statistics.median(first for first, _, _ in base) / (options.epochs - 1)
+    epoch = statistics.median(one.clock for one in base) / (options.epochs - 1)
     print(
         f"{len(base)} rounds of {options.epochs} epochs of {1000 * epoch:.1f} ms, {os.cpu_count()} cores, load", end=" "
     )
     print(f"{os.getloadavg()[0]:.1f}; an event file has {max(sizes.values(), default=0):,} bytes")
-    print(f"{'arm':<12} {'clock':>7} {'95 %':>16} {'processor':>11} {'95 %':>16} {'run':>9} {'added':>9}")
-    for arm in arms[1:]:
+    print(f"{'arm':<12} {'clock':>7} {'95 %':>16} {'processor':>11} {'95 %':>16} {'own':>9} {'run':>9} {'added':>9}")
+    for arm in arms:
         pairs = list(zip(taken[arm], base, strict=True))
         shown = [median_interval([own[part] / other[part] for own, other in pairs]) for part in (0, 1)]
         words = [f"{middle:.3f} {f'{low:.3f} to {high:.3f}':>16}" for middle, low, high in shown]
-        whole, added = statistics.median(own[2] for own, _ in pairs), statistics.median(a[2] - b[2] for a, b in pairs)
-        print(f"{arm:<12}   {words[0]}       {words[1]} {whole:>7.2f} s {added:>+7.2f} s")
+        own = statistics.median(100 * one.own / one.processor for one, _ in pairs)
+        whole = statistics.median(one.whole for one, _ in pairs)
+        added = statistics.median(one.whole - other.whole for one, other in pairs)
+        print(f"{arm:<12}   {words[0]}       {words[1]} {own:>7.2f} % {whole:>7.2f} s {added:>+7.2f} s")
 
 
 if __name__ == "__main__":
