@@ -1,7 +1,7 @@
 """What can go wrong, with its exit code. Every error says what, why and what to type next."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 E = TypeVar("E", bound="GymJaxError")
@@ -95,9 +95,14 @@ class MissingExtra(GymJaxError):
 
 
 class GateFailed(GymJaxError):
-    """A quality gate was not passed (exit 9)."""
+    """A quality gate was not passed (exit 9). `document` is what the command would have printed."""
 
     exit_code, code = 9, "gate.failed"
+    usual_hint, usual_attempt = "every gate and its value are in the table", "gymjax evaluate RUN"
+
+    def __init__(self, message: str, *, document: Mapping[str, Any], attempt: str | None = None) -> None:
+        super().__init__(message, attempt=attempt)
+        self.document = document
 
 
 class RunInUse(GymJaxError):

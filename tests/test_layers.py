@@ -12,7 +12,7 @@ LAYERS = [
     {"types", "errors", "__init__"},
     {"files", "cells"},
     {"ops"},
-    {"data", "models", "losses", "metrics", "optim", "config", "track"},
+    {"data", "models", "losses", "metrics", "optim", "config", "track", "pull"},
     {"train"},
     {"evaluate", "allocate", "report"},
     {"run"},

@@ -23,6 +23,7 @@ from gym_jax.cli.candidates import COMPLETE, answer
 from gym_jax.cli.compare import compare
 from gym_jax.cli.cv import cv
 from gym_jax.cli.data import check, convert, describe, resample
+from gym_jax.cli.drift import drift
 from gym_jax.cli.evaluate import evaluate
 from gym_jax.cli.explain import explain
 from gym_jax.cli.export import export
@@ -33,6 +34,7 @@ from gym_jax.cli.models import list_models, show_model
 from gym_jax.cli.monitor import monitor
 from gym_jax.cli.options import AsJson
 from gym_jax.cli.predict import predict
+from gym_jax.cli.pull import pull
 from gym_jax.cli.report import report
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
 from gym_jax.cli.show import print_error
@@ -207,7 +209,7 @@ def _options(
 ) -> None: ...  # `main` has taken them out already, wherever they stood; here they are only described
 
 
-data = typer.Typer(help="Look at data, judge them, write them in another shape.", no_args_is_help=True)
+data = typer.Typer(help="Pull data, look at them, judge them, write them in another shape.", no_args_is_help=True)
 config = typer.Typer(help="What a run would be: show, judge, compare, begin a configuration.", no_args_is_help=True)
 models = typer.Typer(help="The model kinds there are, and their settings.", no_args_is_help=True)
 allocate = typer.Typer(help="Compare allocation policies on data, learn one, recommend.", no_args_is_help=True)
@@ -217,6 +219,7 @@ for command in (
     train,
     evaluate,
     predict,
+    drift,
     calibrate,
     anomalies,
     backtest,
@@ -232,7 +235,7 @@ for command in (
     monitor,
 ):
     app.command(epilog=ANYWHERE)(command)
-for door in (check, describe, convert, resample):
+for door in (pull, check, describe, convert, resample):
     data.command(epilog=ANYWHERE)(door)
 for name, listing in (("list", list_runs), ("show", show_run), ("best", best_run), ("prune", prune_runs)):
     runs.command(name, epilog=ANYWHERE)(listing)

@@ -1,4 +1,4 @@
-"""`gymjax evaluate`: scores of a finished run."""
+"""`gymjax evaluate`: scores of a finished run, and whether they are good enough."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,13 @@ def evaluate(
     run: Run,
     data: OtherData = None,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which part to score.")] = "test",
+    fail_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GATE",
+            help="Leave with exit code 9 when a score is worse: mae=0.1, cpu:mae=0.1, 'coverage_80<0.75'; may be repeated.",
+        ),
+    ] = None,
     members: Members = "mean",
     root: Root = None,
     platform: Platform = None,
@@ -19,13 +26,29 @@ def evaluate(
 ) -> None:
     """Score a run over every window of a part, beside the baselines. Nothing is written."""
     from gym_jax.cli.platform import choose_platform
-    from gym_jax.cli.show import print_json, print_scores
+    from gym_jax.cli.show import print_json, print_scores, print_table
+    from gym_jax.errors import GateFailed
+    from gym_jax.evaluate.gates import failing, judge_gates, parse_gates
     from gym_jax.run.evaluate import evaluate_run
     from gym_jax.run.runs import open_run
 
+    gates = parse_gates(fail_over or ())
     choose_platform(platform, compile_cache)
     scores = evaluate_run(open_run(run, root), data=data, part=split, members=members)
-    if as_json:
+    verdicts = judge_gates(gates, scores)
+    if gates:
+        scores["gates"] = verdicts
+    failed = failing(verdicts)
+    if as_json and failed is None:
         print_json("evaluate", scores)
-    else:
+    if not as_json:
         print_scores(scores)
+    if gates and not as_json:
+        columns = ("gate", "target", "value", "fails", "passed")
+        rows = [
+            (one["word"], one["target"], one["value"], f"{one['fails']} {one['bound']:g}", one["passed"])
+            for one in verdicts
+        ]
+        print_table(columns, rows, "\nquality gates")
+    if failed is not None:
+        raise GateFailed(failed, document=scores, attempt=f"gymjax runs show {scores['run']}")

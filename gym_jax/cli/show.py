@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_jax.cells import cell
-from gym_jax.errors import ConfigError, DataError, GymJaxError
+from gym_jax.errors import ConfigError, DataError, GateFailed, GymJaxError
 from gym_jax.files import whole_file
 from gym_jax.track.feed import fault_line
 
@@ -36,6 +36,8 @@ def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None
         document: dict[str, Any] = {"schema": 1, "command": command, "status": "error", **error.facts()}
         if isinstance(error, ConfigError | DataError):
             document["problems"] = [problem.facts() for problem in error.problems or (error,)]
+        if isinstance(error, GateFailed):
+            document = {**error.document, **document}
         if isinstance(error, DataError):
             document["findings"] = [finding._asdict() for finding in error.findings]
         print(json.dumps({**document, "exit_code": error.exit_code}, indent=1))

@@ -9,6 +9,7 @@ from gym_jax.data.split import Part
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import fingerprint, places, same_data
 from gym_jax.run.calibrate import judge_calibration, read_calibration, source_of
+from gym_jax.run.drift import drift_notes
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group, lost_note
 from gym_jax.run.load import Trained, load_run, read_config
@@ -62,7 +63,8 @@ def notes_of(folder: RunFolder, trained: Trained, data: str | Path | None, part:
     """Return what must be known about the scores of a run: members lost, windows seen before, a run not finished."""
     notes = lost_note(folder)
     if data is not None:
-        notes += _seen_before(trained, folder.read_json("data.json"), part)
+        facts = folder.read_json("data.json")
+        notes += [*_seen_before(trained, facts, part), *drift_notes(folder, trained.prepared, facts, data)]
     if (status := folder.read_json("status.json").get("status")) != "done":
         of = "its best steps so far" if trained.step is None else f"step {trained.step:,}"
         notes.append(f"the run is not finished ({status}): these are the scores of {of}")

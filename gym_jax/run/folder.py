@@ -5,6 +5,7 @@ env.json       versions, device, git commit, command
 data.json      where the data came from: files with sha256, columns, series, notes, scaler
 choices.json   what the run chose by itself (devices, steps per call), reused on resume
 metrics.jsonl  a line per epoch: the source of truth, the same bytes after any interruption
+profile.json   how the train rows looked, by series and column: what drift is told by
 log.jsonl      events with wall-clock times
 pins.jsonl     steps that other runs began from
 status.json    running | done | stopped | failed, and the best step

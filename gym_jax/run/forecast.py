@@ -36,7 +36,7 @@ def restore_panel(config: Config, facts: Mapping[str, Any], data: str | Path | N
 
     Series that the run knows keep its scaler; unknown ones are scaled by their own rows of the train share.
     """
-    config = config.model_copy(update={"data": _same_columns(config, facts, data)})
+    config = config.model_copy(update={"data": same_columns(config, facts, data)})
     panel = _same_kind(load_panel(config), facts)
     if data is None:  # the series that the run kept
         kept = set(facts["series"])
@@ -107,7 +107,7 @@ def _covariates(prepared: Prepared) -> dict[str, list[str]]:
     return {kind: list(names) for kind, names in kinds.items() if names}
 
 
-def _same_columns(config: Config, facts: Mapping[str, Any], path: str | Path | None) -> Data:
+def same_columns(config: Config, facts: Mapping[str, Any], path: str | Path | None) -> Data:
     """Return how to read the columns that the run was trained on, from its own data or from another `path`."""
     columns = facts["columns"]
     changed: dict[str, Any] = {} if path is None else {"path": str(path)}

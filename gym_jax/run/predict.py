@@ -10,6 +10,7 @@ from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecasters, forecasts
 from gym_jax.run.assemble import build_columns, reading, windows_of
 from gym_jax.run.calibrate import Calibrated, read_calibration, source_of
+from gym_jax.run.drift import drift_notes
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group
 from gym_jax.run.intervals import offsets_of, pieces, restored, scores_of
@@ -50,6 +51,7 @@ def predict_run(
         return _of_cases(folder, load_run(folder, data or config.data.test_path or config.data.path, members=members))
     trained = load_run(folder, data, members=members)
     task, prepared = trained.config.task, trained.prepared
+    drift = drift_notes(folder, prepared, folder.read_json("data.json"), data)
     starts = _starts(prepared.panel)
     starts = starts + task.horizon * np.arange(len(starts))
     prepared = lengthened(trained.config, prepared)
@@ -90,7 +92,7 @@ def predict_run(
     for channel in range(panel.targets):
         for output, ending in enumerate(endings):
             frame[f"{panel.channels[channel]}{what}{ending}"] = values[..., channel, output].reshape(-1)
-    frame.attrs["notes"] = notes
+    frame.attrs["notes"] = [*notes, *drift]
     return _with_origin(frame, folder, trained)
 
 

@@ -14,6 +14,7 @@ from gym_jax.data.split import Part
 from gym_jax.errors import CheckpointError, GymJaxError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_data
+from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import Result, finish, leave, watched
 from gym_jax.run.environment import environment
 from gym_jax.run.fit import Event, Judge, fit
@@ -67,6 +68,7 @@ def train_run(
     with run.lock():
         run.write_json("env.json", {"began": now(), **environment()})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
+        keep_profile(run, plan.prepared)
         run.write_json("choices.json", {"chunk": plan.chunk, **({} if plan.lanes else plan.place.names)})
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)

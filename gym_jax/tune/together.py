@@ -10,6 +10,7 @@ from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import fingerprint, same_data
+from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import finish, leave, mark_stopped, watched
 from gym_jax.run.environment import environment
 from gym_jax.run.fit import Event
@@ -109,6 +110,7 @@ def _plan(configs: list[Config], run: RunFolder) -> tuple[Plan, RunFolder]:
         run.write_json("env.json", {"began": now(), **environment()})
         run.write_json("choices.json", {"chunk": plan.chunk, **plan.place.names})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
+        keep_profile(run, plan.prepared)
     return plan, run
 
 

@@ -1,0 +1,117 @@
+"""What has been pulled so far, beside the file that it becomes: an interrupted pull goes on where it was."""
+
+import errno
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gym_jax.errors import ConfigError, RunInUse, StorageError
+from gym_jax.files import whole_file, write_synced
+from gym_jax.pull.prometheus import Page
+
+WHAT = "pull.json"
+SCHEMA = 1
+
+
+class Pages(NamedTuple):
+    """A folder of pages, each of one query over some points of the range."""
+
+    path: Path
+
+    def page(self, query: int, first: int, count: int) -> Path:
+        """Return where the page of so many points lies, of which the first is counted from 0."""
+        return self.path / f"{query}-{first:07d}-{count}.parquet"
+
+    def at(self, query: int, first: int) -> tuple[Page, int] | None:
+        """Return a whole page that begins at a point and how many it holds, None when there is none."""
+        for path in self.path.glob(f"{query}-{first:07d}-*.parquet"):
+            count = path.stem.rpartition("-")[2]
+            if count.isdecimal() and int(count) and (page := _read(path)) is not None:
+                return page, int(count)
+        return None
+
+    def keep(self, query: int, first: int, count: int, page: Page) -> None:
+        """Write a page, whole or not at all. Raises StorageError."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table({"code": page.codes, "time": page.times, "value": page.values})
+        table = table.replace_schema_metadata({"labels": json.dumps([dict(labels) for labels in page.labels])})
+        with whole_file(self.page(query, first, count)) as (_, temporary):
+            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def _read(path: Path) -> Page | None:
+    """Return a page, None when it is damaged: then it is pulled again."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        labels = json.loads(table.schema.metadata[b"labels"])
+        codes, times, values = (table[name].to_numpy() for name in ("code", "time", "value"))
+        if len(codes) and not 0 <= codes.min() <= codes.max() < len(labels):
+            return None
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return None
+    return Page(tuple(labels), codes.astype(np.int32), times, values)
+
+
+@contextmanager
+def open_pages(out: Path, asked: dict[str, Any]) -> Iterator[tuple[Pages, dict[str, Any]]]:
+    """Yield the pages beside a file, and what they were asked; held against other processes.
+
+    `asked` is what is asked now. Of a pull that was interrupted its own is yielded: its `end` stays. Raises ConfigError
+    when it was asked for something else, RunInUse, StorageError.
+    """
+    path = out.with_name(f".{out.name}.pull")
+    try:
+        path.mkdir(exist_ok=True)
+        lock = (path / ".lock").open("a")
+    except OSError as error:
+        raise StorageError(
+            f"{path} can not be made: {error.strerror}", hint="does the folder of --out exist, with room?"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise RunInUse(
+                f"another process pulls into {out}", hint="it goes on by itself", attempt=f"ls {path}"
+            ) from error
+        yield Pages(path), _take_up(path, out, asked)
+
+
+def drop_pages(pages: Pages) -> None:
+    """Remove the folder of pages, once they have become the file."""
+    shutil.rmtree(pages.path, ignore_errors=True)
+
+
+def _take_up(path: Path, out: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    asked = {"schema": SCHEMA, **asked}
+    try:
+        before = json.loads((path / WHAT).read_text())
+    except (OSError, ValueError):
+        before = None
+    if before is None:
+        for page in path.glob("*.parquet"):
+            page.unlink()
+        write_synced(path / WHAT, json.dumps(asked, indent=1) + "\n")
+        return asked
+    now = {key: value for key, value in asked.items() if key != "end" or value is not None}
+    if not isinstance(before, dict) or any(before.get(key) != value for key, value in now.items() if key != "last"):
+        raise ConfigError(
+            f"an interrupted pull into {out.name} was asked for something else; what it has lies in {path}",
+            hint="the line it was begun with takes it up; or remove what it has",
+            attempt=f"rm -r {path}",
+            code="pull.other",
+        )
+    return before
