@@ -16,6 +16,7 @@ BAD_QUERY = {
     "errorType": "bad_data",
     "error": 'invalid parameter "query": 1:6: parse error: unexpected end of input in aggregation',
 }
+NOTHING = (200, {"status": "success", "data": {"resultType": "matrix", "result": []}}, {})
 GRAFANA = b"<!DOCTYPE html><html><head><title>Grafana</title></head></html>"
 
 

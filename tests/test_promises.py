@@ -37,6 +37,7 @@ from gym_jax.data.units import KINDS
 from gym_jax.data.write import WRITERS
 from gym_jax.errors import EXIT_CODES
 from gym_jax.evaluate.conformal import METHODS
+from gym_jax.evaluate.gates import OF_INTERVALS
 from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.evaluate.origins import ERRORS
 from gym_jax.evaluate.permute import Kind
@@ -49,6 +50,7 @@ from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.ops import KERNELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
+from gym_jax.pull.presets import PRESETS
 from gym_jax.report import PLOTS
 from gym_jax.report.interactive import INTERACTIVE
 from gym_jax.report.statistical import STATISTICAL
@@ -80,12 +82,10 @@ def command_names():
 def options_of(command):
     from typer.main import get_command
 
-    return {
-        name
-        for parameter in get_command(app).commands[command].params
-        for name in parameter.opts
-        if name.startswith("--") and name != "--help"
-    }
+    found = get_command(app)
+    for word in command.split():
+        found = found.commands[word]
+    return {name for parameter in found.params for name in parameter.opts if name.startswith("--") and name != "--help"}
 
 
 def page_parts():
@@ -156,6 +156,10 @@ REGISTRIES = {
     "train_option": options_of("train") | {"--debug"},
     "monitor_option": options_of("monitor"),
     "page_part": page_parts(),
+    "pull_option": options_of("data pull"),
+    "pulled_preset": set(PRESETS),
+    "drift_option": options_of("drift"),
+    "interval_gate": set(OF_INTERVALS),
     "tune_option": options_of("tune"),
     "sweep_option": options_of("sweep"),
     "sampler": set(SAMPLERS),

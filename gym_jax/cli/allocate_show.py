@@ -21,7 +21,7 @@ def telling(output: Any) -> Iterator[Callable[[str], None]]:
     from gym_jax.cli.bench_show import is_terminal
 
     live = is_terminal()
-    quiet = bool(getattr(output, "quiet", 0)) or getattr(output, "format", "text") != "text"
+    quiet = getattr(output, "verbosity", 0) < 0 or getattr(output, "format", "text") != "text"
     last = [""]
 
     def tell(words: str) -> None:

@@ -1,5 +1,6 @@
 """`gymjax drift`: whether data still look as they did when a run was trained."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ WORST = 10
 """Series and columns that are shown."""
 FEW = 5
 """Names that are shown."""
+NUMBERS = ("distance", "limit", "outside", "level", "scale", "missing", "in training")
 
 
 def drift(
@@ -35,12 +37,12 @@ def drift(
     from gym_jax.run.runs import open_run
 
     found = drift_run(open_run(run, root), data)
-    share, series = found["series"]["share"], found["series"]
+    series, share = found["series"], found["series"]["share"]
     failed = fail_over is not None and (share is None or share > fail_over)
-    if as_json and not failed:
-        print_json("drift", found)
     if not as_json:
         _print(found)
+    elif not failed:
+        print_json("drift", found)
     if failed:
         said = "no series could be judged" if share is None else f"{share:.1%} of {series['judged']:,} series drifted"
         raise GateFailed(
@@ -50,31 +52,31 @@ def drift(
         )
 
 
-def _print(found: dict[str, Any]) -> None:
-    from gym_jax.cli.show import percent, print_table
+def _print(found: Mapping[str, Any]) -> None:
+    from gym_jax.cli.show import print_table
 
     series, step = found["series"], found["step"]
-
-    def line(one: dict[str, Any]) -> tuple[Any, ...]:
-        shares = (one["outside"], one["missing"], one["missing_before"])
-        return (one["distance"], one["limit"], *map(percent, shares[:1]), one["level"], one["scale"], *map(percent, shares[1:]))
-
-    numbers = ("distance", "limit", "outside", "level", "scale", "missing", "in training")
-    rows = [(one["name"], f"{one['drifted']:,} of {one['judged']:,}", *line(one)) for one in found["columns"]]
-    print_table(("column", "drifted", *numbers), rows)
-    worst = sorted((one for one in found["rows"] if one["drifted"]), key=lambda one: one["limit"] - one["distance"])
-    if worst:
-        print()
-        rows = [(one["series"], one["column"], *line(one)) for one in worst[:WORST]]
-        print_table(("series", "column", *numbers), rows, f"farthest beyond their limit, {len(rows)} of {len(worst):,}")
+    rows = [(one["name"], f"{one['drifted']:,} of {one['judged']:,}", *_numbers(one)) for one in found["columns"]]
+    print_table(("column", "drifted", *NUMBERS), rows)
+    drifted = sorted((one for one in found["rows"] if one["drifted"]), key=lambda one: one["limit"] - one["distance"])
+    if drifted:
+        shown = [(one["series"], one["column"], *_numbers(one)) for one in drifted[:WORST]]
+        title = f"\nfarthest beyond their limit, {len(shown)} of {len(drifted):,}"
+        print_table(("series", "column", *NUMBERS), shown, title)
     print()
     if step["changed"]:
         print(f"note: the step is {step['now']}, the run was trained on {step['trained']}")
     for word, names in (("new", series["new"]), ("gone", series["gone"])):
         if names:
-            more = " ..." if len(names) > FEW else ""
-            print(f"note: {len(names):,} series are {word}: {', '.join(names[:FEW])}{more}")
-    if not series["judged"]:
-        print("nothing could be compared: no known series has a whole day of rows")
-    else:
+            print(f"note: {len(names):,} series are {word}: {', '.join(names[:FEW])}{' ...' * (len(names) > FEW)}")
+    if series["judged"]:
         print(f"{series['drifted']:,} of {series['judged']:,} series drifted")
+    else:
+        print("nothing could be compared: no known series has a whole day of rows")
+
+
+def _numbers(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    from gym_jax.cli.show import percent
+
+    outside, missing, before = (percent(one[name]) for name in ("outside", "missing", "missing_before"))
+    return one["distance"], one["limit"], outside, one["level"], one["scale"], missing, before

@@ -15,7 +15,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="GATE",
-            help="Leave with exit code 9 when a score is worse: mae=0.1, cpu:mae=0.1, 'coverage_80<0.75'; may be repeated.",
+            help="Leave with exit code 9 when a score is worse: mae=0.1, cpu:mae=0.1, 'coverage_80<0.75'; "
+            "may be repeated.",
         ),
     ] = None,
     members: Members = "mean",

@@ -22,12 +22,12 @@ def pull(
     ] = None,
     range: Annotated[str, typer.Option("--range", help="How far back: 90s, 30m, 2h or 14d.")] = "14d",
     step: Annotated[str, typer.Option(help="Time between two rows.")] = "5m",
-    end: Annotated[
-        str | None, typer.Option(help="Last time, UTC where it names no zone.", show_default="now")
-    ] = None,
+    end: Annotated[str | None, typer.Option(help="Last time, UTC where it names no zone.", show_default="now")] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Labels that make a series' id, in this order.", show_default="namespace,workload,pod,container"),
+        typer.Option(
+            help="Labels that make a series' id, in this order.", show_default="namespace,workload,pod,container"
+        ),
     ] = None,
     header: Annotated[
         list[str] | None, typer.Option(help="'Name: value' to send along, such as a tenant's; may be repeated.")

@@ -21,8 +21,9 @@ MOST = 4096
 """Series that are described; of more, as many evenly spaced ones."""
 FEWEST = 4
 """Blocks from which a series has a limit of its own; with fewer it has that of the others."""
-USUAL = 0.25
-"""The limit where nothing is known: the customary bound of the population stability index."""
+LEAST, USUAL = 0.1, 0.25
+"""Customary bounds of the population stability index: below the first nothing has changed, whatever the limit would be;
+the second is the limit where nothing is known."""
 DAY, SHORTEST, COUNTED = 86_400 * 10**9, 48, 100
 """Of blocks: nanoseconds of a day, the fewest rows, and the rows where times are counted."""
 
@@ -101,7 +102,7 @@ def make_profile(rows: Rows, columns: Sequence[str]) -> Profile:
     for column in range(len(columns)):
         known = limit[:, column][~np.isnan(limit[:, column])]
         others = np.quantile(known, 0.9) if len(known) else USUAL
-        limit[:, column] = np.where(np.isnan(limit[:, column]), others, limit[:, column])
+        limit[:, column] = np.maximum(np.where(np.isnan(limit[:, column]), others, limit[:, column]), LEAST)
     return Profile(tuple(rows.names), kept, tuple(columns), rows.step, rows.clock, edges, counts, missing, limit)
 
 

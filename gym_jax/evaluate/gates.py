@@ -38,7 +38,9 @@ def parse_gates(words: Sequence[str]) -> list[Gate]:
     for word in words:
         found = FORM.fullmatch(word)
         if found is None:
-            problems.append(_wrong(f"--fail-over `{word}` is no bound on a score", "write mae=0.1, cpu:mae=0.1 or coverage_80<0.75"))
+            problems.append(
+                _wrong(f"--fail-over `{word}` is no bound on a score", "write mae=0.1, cpu:mae=0.1 or coverage_80<0.75")
+            )
             continue
         target, metric, sign, bound = found.groups()
         if metric not in known and not re.fullmatch(rf"({'|'.join(OF_INTERVALS)})_\d+(\.\d+)?", metric):

@@ -57,16 +57,11 @@ def make_server(url: str, headers: Sequence[str] = (), token_file: str | None = 
     """
     problems: list[ConfigError] = []
     own: dict[str, str] = {}
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or parts.query or parts.fragment:
+    if not _is_address(url):
         problems.append(
             _wrong(f"`{url}` is no address of a server", "such as http://prometheus:9090, or https://host/path")
         )
-    if parts.username is not None:
+    elif (parts := urlsplit(url)).username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         own["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     for word in headers:
@@ -78,12 +73,23 @@ def make_server(url: str, headers: Sequence[str] = (), token_file: str | None = 
         try:
             own["Authorization"] = f"Bearer {_token(Path(token_file))}"
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            problems.append(_wrong(f"--token-file {token_file}: {why}", "a file with one line, the token"))
+            said = error.strerror if isinstance(error, OSError) else error
+            problems.append(_wrong(f"--token-file {token_file}: {said}", "a file with one line, the token"))
     if problems:
         raise gathered(problems, code="usage")
+    parts = urlsplit(url)
     bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
     return Server(bare, own)
+
+
+def _is_address(url: str) -> bool:
+    """Return whether questions can go to an address."""
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return named and url.isascii() and url.isprintable() and " " not in url and not parts.query and not parts.fragment
 
 
 def _token(path: Path) -> str:
@@ -127,7 +133,7 @@ def why(error: Exception) -> str:
     reason: Any = getattr(error, "reason", error)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {reason.verify_message}"
-    if isinstance(reason, http.client.HTTPException):
+    if isinstance(reason, http.client.IncompleteRead):
         return "the connection broke within an answer"
     return str(getattr(reason, "strerror", None) or reason or type(reason).__name__).lower()
 
@@ -147,6 +153,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
         same = (was.scheme, was.netloc) == (now.scheme, now.netloc)
         safer = (was.scheme, now.scheme) == ("http", "https") and was.hostname == now.hostname
         if not (same or safer):
+            fp.close()
             raise DataError(
                 f"{was.scheme}://{was.netloc} sends on to {now.scheme}://{now.netloc}; nothing was sent there",
                 hint="if that is the server that was meant, name it",
@@ -161,10 +168,15 @@ def _body(response: Any, server: Server, late: float) -> bytes:
     unpack = zlib.decompressobj(31) if response.headers.get("Content-Encoding", "").lower() == "gzip" else None
     parts, size = [], 0
     while raw := response.read1(PORTION):
-        part = unpack.decompress(raw, server.largest + 1 - size) if unpack else raw
+        try:
+            part = unpack.decompress(raw, server.largest + 1 - size) if unpack else raw
+        except zlib.error as error:
+            raise http.client.IncompleteRead(b"") from error
         size += len(part)
         if size > server.largest or (unpack and unpack.unconsumed_tail):
-            raise TooMuch(f"{server.url} answers with more than {server.largest >> 20} MiB at once", hint="ask for less")
+            raise TooMuch(
+                f"{server.url} answers with more than {server.largest >> 20} MiB at once", hint="ask for less"
+            )
         if time.monotonic() > late:
             raise _late(server)
         parts.append(part)

@@ -87,7 +87,11 @@ def open_pages(out: Path, asked: dict[str, Any]) -> Iterator[tuple[Pages, dict[s
             raise RunInUse(
                 f"another process pulls into {out}", hint="it goes on by itself", attempt=f"ls {path}"
             ) from error
-        yield Pages(path), _take_up(path, out, asked)
+        try:
+            yield Pages(path), _take_up(path, out, asked)
+        finally:
+            if not any(path.glob("*.parquet")):
+                drop_pages(Pages(path))
 
 
 def drop_pages(pages: Pages) -> None:
@@ -107,7 +111,7 @@ def _take_up(path: Path, out: Path, asked: dict[str, Any]) -> dict[str, Any]:
         write_synced(path / WHAT, json.dumps(asked, indent=1) + "\n")
         return asked
     now = {key: value for key, value in asked.items() if key != "end" or value is not None}
-    if not isinstance(before, dict) or any(before.get(key) != value for key, value in now.items() if key != "last"):
+    if not isinstance(before, dict) or _other(before, now):
         raise ConfigError(
             f"an interrupted pull into {out.name} was asked for something else; what it has lies in {path}",
             hint="the line it was begun with takes it up; or remove what it has",
@@ -115,3 +119,9 @@ def _take_up(path: Path, out: Path, asked: dict[str, Any]) -> dict[str, Any]:
             code="pull.other",
         )
     return before
+
+
+def _other(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether two lines ask for different things; where the range ends may be left open."""
+    same = all(before.get(key) == value for key, value in now.items() if key != "last")
+    return not same or not isinstance(before.get("last"), int)

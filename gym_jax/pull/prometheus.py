@@ -6,16 +6,19 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from gym_jax.errors import ConfigError, DataError
+from gym_jax.errors import ConfigError, DataError, GymJaxError
 from gym_jax.pull.http import Answer, Server, TooMuch, fetch, is_hopeless, why
 
 DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each further try of what may pass."""
+GREETING = 30.0
+"""Seconds for the first answer, which is no work."""
 LONGEST_DELAY = 60.0
 """What a server may ask for with `Retry-After`."""
 BUSY = (429, 502, 503, 504)
@@ -41,7 +44,11 @@ def greet(server: Server, wait: Wait) -> float | None:
 
     Raises DataError: no connection, no access, or something else at this address.
     """
-    answer, _ = _ask(server, "/api/v1/query", {"query": "vector(1)"}, wait, known=False)
+    quick = server._replace(seconds=min(server.seconds, GREETING))
+    try:
+        answer, _ = _ask(quick, "/api/v1/query", {"query": "vector(1)"}, wait, known=False)
+    except TooMuch as error:
+        raise _unreachable(server, f"no answer within {quick.seconds:g} s") from error
     try:
         return parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, TypeError, ValueError):
@@ -90,7 +97,7 @@ def _read(data: Any) -> Page:
             word.encode()
         labels.append(label)
         own = [round(1000 * time) for time, _ in series["values"]]
-        if any(after <= before for before, after in zip(own, own[1:], strict=False)):
+        if any(after <= before for before, after in pairwise(own)):
             raise ValueError("times out of order")
         times += own
         values += [float(word) for _, word in series["values"]]
@@ -104,17 +111,11 @@ def _ask(
     """Return an answer and its data. A server that is `known` is waited for when its connection breaks."""
     for delay in (*DELAYS, None):
         asked: float | None = None
+        problem: GymJaxError
         try:
             answer = fetch(server, path, parameters)
         except (OSError, http.client.HTTPException) as error:
-            problem: Exception = DataError(
-                f"{server.url} can not be reached: {why(error)}",
-                hint="the certificate's authority can be named: SSL_CERT_FILE=FILE"
-                if is_hopeless(error)
-                else "is it the right address, and is the server up?",
-                attempt=f"curl {server.url}/api/v1/query?query=1",
-                code="pull.unreachable",
-            )
+            problem = _unreachable(server, why(error), trusted=not is_hopeless(error))
             problem.__cause__ = error
             again = known and not is_hopeless(error)
         else:
@@ -128,6 +129,16 @@ def _ask(
             raise problem
         wait(delay if asked is None else min(max(asked, delay), LONGEST_DELAY))
     raise AssertionError  # the last try returns or raises
+
+
+def _unreachable(server: Server, reason: str, *, trusted: bool = True) -> DataError:
+    hint = "is it the right address, and is the server up?"
+    return DataError(
+        f"{server.url} can not be reached: {reason}",
+        hint=hint if trusted else "the certificate's authority can be named: SSL_CERT_FILE=FILE",
+        attempt=f"curl '{server.url}/api/v1/query?query=1'",
+        code="pull.unreachable",
+    )
 
 
 def _retry_after(answer: Answer) -> float | None:
@@ -147,13 +158,15 @@ def _document(answer: Answer) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _refusal(server: Server, answer: Answer, document: Mapping[str, Any] | None) -> Exception:
+def _refusal(server: Server, answer: Answer, document: Mapping[str, Any] | None) -> GymJaxError:
     """Return the error that says what the server has against a question, in its own words where it has some."""
     status, kind, said = answer.status, "", ""
     if document is not None:
         kind, said = str(document.get("errorType", "")), _line(str(document.get("error", "")))
     if kind == "timeout" or (status in (400, 413, 422, 500) and MANY.search(said)) or status == 413:
-        return TooMuch(f"{server.url}: {said or 'too large an answer'}", hint="a query over fewer series, or a longer --step")
+        return TooMuch(
+            f"{server.url}: {said or 'too large an answer'}", hint="a query over fewer series, or a longer --step"
+        )
     if status in (401, 403):
         return DataError(
             f"{server.url} lets nobody in without a right to it (status {status})",
@@ -179,7 +192,8 @@ def _refusal(server: Server, answer: Answer, document: Mapping[str, Any] | None)
 def _foreign(server: Server, answer: Answer) -> DataError:
     """Return the error that something else than Prometheus is at the address."""
     begin = answer.body[:100_000].lower()
-    what = "Grafana" if b"grafana" in begin else "a web page" if b"<html" in begin else f"status {answer.status}"
+    what = f"status {answer.status}" if answer.status != 200 else "another kind of answer"
+    what = "Grafana" if b"grafana" in begin else "a web page" if b"<html" in begin else what
     return DataError(
         f"{server.url} does not answer as Prometheus does: {what}",
         hint="Grafana is no data source itself; it passes on below /api/datasources/proxy/uid/UID"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gym_jax.errors import ConfigError, DataError
 from gym_jax.pull.http import Server, TooMuch
@@ -67,7 +68,7 @@ def pull_prometheus(
         }
         write_pulled(request, pulled, path, facts)
         drop_pages(pages)
-    notes = [*pulled.notes, *_clock_note(clock)]
+    notes = [*pulled.notes, *_clock_note(clock), *_open_note(server)]
     if kept:
         notes.append(f"an interrupted pull was taken up: {kept:,} pages were there, the range ends as it did then")
     counts = {"rows": len(pulled.codes), "series": len(pulled.ids), "columns": [ID, TIME, *pulled.columns]}
@@ -111,11 +112,12 @@ def _pull_query(
 
 def _empty(server: Server, request: Request, pages: Pages, notes: list[str]) -> DataError:
     drop_pages(pages)
+    columns, times = " and ".join(request.queries), f"{_moment(request.first)} to {_moment(request.end)}"
+    said = "".join(f"; {note}" for note in notes if "left out" in note)
     return DataError(
-        f"{server.url} has nothing of {' and '.join(request.queries)} from {_moment(request.first)} to {_moment(request.end)}"
-        + "".join(f"; {note}" for note in notes if "left out" in note),
+        f"{server.url} has nothing of {columns} from {times}{said}",
         hint="is it scraped there under that name, and kept for so long?",
-        attempt=f"curl -G {server.url}/api/v1/query --data-urlencode 'query=count by (__name__) ({{__name__=~\".+\"}})'",
+        attempt=f"curl {server.url}/api/v1/label/__name__/values",
         code="pull.empty",
     )
 
@@ -130,3 +132,15 @@ def _clock_note(clock: float | None) -> list[str]:
 
 def _moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _open_note(server: Server) -> list[str]:
+    """Return a note when a token or password went over a network that anybody may listen to."""
+    host = urlsplit(server.url).hostname
+    if (
+        "Authorization" not in server.headers
+        or server.url.startswith("https:")
+        or host in ("127.0.0.1", "::1", "localhost")
+    ):
+        return []
+    return ["the token went unencrypted: the address is http, not https"]

@@ -16,6 +16,8 @@ SHORTEST = 1000
 """Milliseconds of a step."""
 MOST = 1_000_000
 """Points of a series."""
+LATEST = 32_503_680_000
+"""The year 3000: milliseconds taken for seconds are beyond it."""
 AHEAD = 60
 """Seconds by which a time may be ahead of this machine's clock."""
 
@@ -50,7 +52,9 @@ def make_request(
     problems: list[ConfigError] = []
     wide, narrow = round(span * 1000), round(step * 1000)
     if narrow < SHORTEST:
-        problems.append(_wrong(f"--step {step:g}s is too small", "Prometheus samples every 15 s or so; 5m suits forecasts"))
+        problems.append(
+            _wrong(f"--step {step:g}s is too small", "Prometheus samples every 15 s or so; 5m suits forecasts")
+        )
         narrow = SHORTEST
     elif wide < 2 * narrow:
         problems.append(_wrong(f"--range {span:g}s holds no two steps of {step:g} s", "a range such as 14d"))
@@ -92,22 +96,30 @@ def _add(named: dict[str, str], column: str, query: str, problems: list[ConfigEr
         problems.append(_wrong("a --query is empty", "such as --query cpu_cores='rate(...[5m])'"))
     elif OF_RANGE.search(query):
         problems.append(
-            _wrong("start() and end() in a query mean those of a page here, not of the range", "name the time: @ 1767225600")
+            _wrong(
+                "start() and end() in a query mean those of a page here, not of the range",
+                "name the time: @ 1767225600",
+            )
         )
     named.setdefault(column, query)
 
 
 def parse_time(text: str) -> float:
-    """Return seconds since 1970 of an ISO 8601 time (UTC where it names no zone) or of such seconds. Raises ConfigError."""
+    """Return seconds since 1970 of an ISO 8601 time (UTC where it names no zone) or of such seconds.
+
+    Raises ConfigError.
+    """
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _wrong(f"--end {text} is no time", "such as 2026-03-01, 2026-03-01T12:00Z or 1772366400") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        try:
+            moment = datetime.fromisoformat(text)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            seconds = -1.0
+    if not 0 <= seconds < LATEST:
+        raise _wrong(f"--end {text} is no time", "such as 2026-03-01, 2026-03-01T12:00Z or 1772366400")
+    return seconds
 
 
 def _wrong(message: str, hint: str) -> ConfigError:

@@ -53,7 +53,9 @@ def join_pages(request: Request, pages: Mapping[str, Sequence[Page]], labels: Se
         keys, values = keys[order], values[order]
         if (twice := np.flatnonzero(keys[1:] == keys[:-1])).size:
             pair = sources[order][twice[0] : twice[0] + 2]
-            _refuse_twins(request, column, own, pair, list(names)[keys[twice[0]] // request.points], keys[twice[0]], chosen)
+            _refuse_twins(
+                request, column, own, pair, list(names)[keys[twice[0]] // request.points], keys[twice[0]], chosen
+            )
         if not len(keys):
             notes.append(f"`{column}` has no value")
         found[column] = keys, values
@@ -97,10 +99,10 @@ def _refuse_twins(
     one, other = (own[page].labels[code] for page, code in pair)
     apart = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
     moment = np.datetime64(request.first + int(key % request.points) * request.step, "ms")
-    by = ", ".join(labels) or "none"
+    differ = ", ".join(apart) or "nothing"
     raise DataError(
-        f"two series of `{column}` are both `{id}` at {str(moment)[:19]}: they differ in {', '.join(apart) or 'nothing'}",
-        hint=f"add them up in the query, such as sum by ({by}) (...), or tell them apart by more labels",
+        f"two series of `{column}` are both `{id}` at {str(moment)[:19]}: they differ in {differ}",
+        hint=f"tell them apart by more labels, or add them up in the query: sum by ({', '.join(labels)}) (...)",
         attempt=f"gymjax data pull ... --labels {','.join([*labels, *apart])}",
         code="pull.twins",
     )

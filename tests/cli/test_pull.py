@@ -10,10 +10,11 @@ import sys
 import pandas as pd
 import pytest
 from conftest import ROOT
-from fake_prometheus import BAD_QUERY, GRAFANA, Fake, serving
+from fake_prometheus import BAD_QUERY, GRAFANA, NOTHING, Fake, serving
 
 from gym_jax.cli import main
 from gym_jax.pull import prometheus as own_prometheus
+from gym_jax.pull import pull as own_pull
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def refused(capsys, url, *words):
     lines = err.splitlines()
     assert out == ""
     assert [line.split(":")[0] for line in lines] == ["error", "hint", "try"]
-    assert not [name for name in os.listdir() if name.endswith(".parquet")]
+    assert {*os.listdir()} <= {"token", "key.pem", "certificate.pem"}, "nothing is written"
     return code, *lines
 
 
@@ -123,10 +124,11 @@ def test_another_host_is_sent_nothing(fake, capsys, tmp_path):
     assert fake.headers[0]["Authorization"] == "Bearer secret-token"
 
 
-def test_a_token_is_kept_nowhere(fake, capsys, tmp_path):
+def test_a_token_is_kept_nowhere(fake, capsys, tmp_path, monkeypatch):
     (tmp_path / "token").write_text("secret-token")
-    fake.faults = [(500, b"{}", {})]
+    monkeypatch.setattr(own_pull, "FIRST", 5)
     with serving(fake) as url:
+        fake.faults = [NOTHING, (500, b"{}", {})]
         pulled(capsys, url, *LINE, "--token-file", "token", "--header", "X-Scope-OrgID: team")
         left = b"".join(path.read_bytes() for path in (tmp_path / ".up.parquet.pull").iterdir())
         assert b"secret" not in left
@@ -150,14 +152,12 @@ def test_a_name_of_another_format(fake, capsys):
     assert (code, error) == (2, "error: `up.csv` is no name of a Parquet file")
 
 
+@pytest.mark.extras
 def test_a_certificate_that_nobody_vouches_for_is_refused(fake, tmp_path, capsys):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        + ["-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
+    line = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    where = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*line.split(), *where], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with serving(fake, context) as url:
