@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Mapping, Sequence
+from email.message import Message
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
@@ -40,7 +41,7 @@ class Answer(NamedTuple):
     """What came back, whatever its status."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
 

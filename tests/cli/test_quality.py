@@ -1,6 +1,7 @@
 """Gates and drift from outside: exit code 9, every verdict, one document, notes where data have changed."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,7 @@ def test_drift_names_what_changed(run, moved, capsys):
 
 
 def test_the_runs_own_later_rows_do_not_drift(run, capsys):
-    code, out, _ = ran(capsys, "drift", run, "--fail-over", 0)
+    code, out, _ = ran(capsys, "drift", "run", "--root", run.parent, "--fail-over", 0)
     assert code == 0
     assert out.splitlines()[-1] == "0 of 3 series drifted"
 
@@ -132,8 +133,6 @@ def test_evaluate_and_predict_warn(run, moved, capsys):
 
 
 def test_a_run_that_keeps_no_profile_says_so(run, moved, tmp_path, capsys):
-    import shutil
-
     old = tmp_path / "old"
     shutil.copytree(run, old)
     (old / "profile.json").unlink()
@@ -150,12 +149,3 @@ def test_a_run_that_keeps_no_profile_says_so(run, moved, tmp_path, capsys):
     (old / "profile.json").write_text('{"schema": 1, "names": 3}')
     code, _, err = ran(capsys, "drift", old)
     assert (code, err.splitlines()[0]) == (4, f"error: {old / 'profile.json'} can not be read")
-
-
-def test_a_table_has_no_drift(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = ["task.kind=regress", "train.epochs=1", "model.hidden=[4]", "--run-dir", "kept/table", "-q"]
-    assert main(["train", "-m", "mlp", *words]) == 0
-    capsys.readouterr()
-    code, _, err = ran(capsys, "drift", "table", "--root", "kept")
-    assert (code, err.splitlines()[0]) == (2, "error: `gymjax drift` is for forecasts, this run was asked to regress")

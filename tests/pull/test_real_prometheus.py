@@ -174,7 +174,7 @@ def test_the_rate_of_every_container_is_what_it_used(prometheus, tmp_path, capsy
     assert list(frame.columns) == ["unique_id", "ds", "cpu_cores"]
     for pod in PODS:
         own = frame[frame["unique_id"] == "/".join(pod)]
-        moments = own["ds"].to_numpy().astype("datetime64[s]").astype(np.int64)
+        moments = own["ds"].dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
         steps = np.diff(moments)
         assert steps[steps != 300].tolist() == ([7500] if pod[1] == "postgres-0" else [])
         assert (moments[0], moments[-1]) == (END - 10 * 86400 + 300, END)
