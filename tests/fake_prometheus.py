@@ -20,6 +20,10 @@ NOTHING = (200, {"status": "success", "data": {"resultType": "matrix", "result":
 GRAFANA = b"<!DOCTYPE html><html><head><title>Grafana</title></head></html>"
 
 
+LONGEST = 8000
+"""Characters of an address: what usual servers and proxies allow."""
+
+
 class Fake:
     """What the server knows, and what it was asked.
 
@@ -59,6 +63,9 @@ def serving(fake, context=None):
 
         def do_GET(self):
             fake.headers.append(dict(self.headers))
+            if len(self.path) > LONGEST:
+                self.send_error(414)
+                return
             length = int(self.headers.get("Content-Length", 0))
             asked = urlsplit(self.path)
             words = self.rfile.read(length).decode() if length else asked.query

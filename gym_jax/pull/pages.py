@@ -2,14 +2,14 @@
 
 import errno
 import fcntl
+import hashlib
+import io
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from gym_jax.errors import ConfigError, RunInUse, StorageError
 from gym_jax.files import whole_file, write_synced
@@ -20,20 +20,17 @@ SCHEMA = 1
 
 
 class Pages(NamedTuple):
-    """A folder of pages, each of one query over some points of the range."""
+    """A folder of pages, each of one query over some points of the range; a page's name holds its SHA-256."""
 
     path: Path
-
-    def page(self, query: int, first: int, count: int) -> Path:
-        """Return where the page of so many points lies, of which the first is counted from 0."""
-        return self.path / f"{query}-{first:07d}-{count}.parquet"
 
     def at(self, query: int, first: int) -> tuple[Page, int] | None:
         """Return a whole page that begins at a point and how many it holds, None when there is none."""
         for path in self.path.glob(f"{query}-{first:07d}-*.parquet"):
-            count = path.stem.rpartition("-")[2]
-            if count.isdecimal() and int(count) and (page := _read(path)) is not None:
-                return page, int(count)
+            *_, count, digest = path.stem.split("-")
+            raw = path.read_bytes()
+            if count.isdecimal() and int(count) and digest == hashlib.sha256(raw).hexdigest():
+                return _page(raw), int(count)
         return None
 
     def keep(self, query: int, first: int, count: int, page: Page) -> None:
@@ -43,24 +40,20 @@ class Pages(NamedTuple):
 
         table = pa.table({"code": page.codes, "time": page.times, "value": page.values})
         table = table.replace_schema_metadata({"labels": json.dumps([dict(labels) for labels in page.labels])})
-        with whole_file(self.page(query, first, count)) as (_, temporary):
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        with whole_file(self.path / f"{query}-{first:07d}-{count}-{digest}.parquet") as (_, temporary):
+            temporary.write_bytes(buffer.getvalue())
 
 
-def _read(path: Path) -> Page | None:
-    """Return a page, None when it is damaged: then it is pulled again."""
+def _page(raw: bytes) -> Page:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        labels = json.loads(table.schema.metadata[b"labels"])
-        codes, times, values = (table[name].to_numpy() for name in ("code", "time", "value"))
-        if len(codes) and not 0 <= codes.min() <= codes.max() < len(labels):
-            return None
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return None
-    return Page(tuple(labels), codes.astype(np.int32), times, values)
+    table = pq.read_table(pa.BufferReader(raw))
+    labels = json.loads(table.schema.metadata[b"labels"])
+    return Page(tuple(labels), *(table[name].to_numpy() for name in ("code", "time", "value")))
 
 
 @contextmanager

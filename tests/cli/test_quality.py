@@ -105,6 +105,12 @@ def test_the_runs_own_later_rows_do_not_drift(run, capsys):
     assert out.splitlines()[-1] == "0 of 3 series drifted"
 
 
+def test_a_file_that_has_grown_is_judged_by_its_new_rows(run, tmp_path, capsys):
+    pd.concat([frame_of(0, 12), frame_of(12, 3, level=5.0)]).to_parquet(tmp_path / "grown.parquet")
+    code, out, _ = ran(capsys, "drift", run, "--data", tmp_path / "grown.parquet")
+    assert (code, out.splitlines()[-1]) == (0, "3 of 3 series drifted")
+
+
 def test_too_much_drift_leaves_with_9(run, moved, capsys):
     code, out, err = ran(capsys, "drift", run, "--data", moved, "--fail-over", 0.3)
     assert code == 9

@@ -141,6 +141,11 @@ def test_less_than_a_day_is_not_judged():
     found = compare(profile, rows(days(1)[:, : DAY - 1]))
     assert (found["series"]["judged"], found["series"]["share"]) == (0, None)
     assert found["rows"][0]["distance"] is None
+    mask = np.ones((3, 2 * DAY, 1), bool)
+    mask[:, : 2 * DAY : 2] = mask[:, :DAY:3] = False  # a third of the first day is left, half of the second
+    two = days(2)
+    two[:, :DAY] = 99
+    assert compare(profile, rows(two, mask=mask))["series"]["drifted"] == 0
     mask = np.zeros((3, DAY, 1), bool)
     assert compare(profile, rows(days(1), mask=mask))["rows"][0]["missing"] == 1
 

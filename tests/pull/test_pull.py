@@ -16,6 +16,8 @@ from gym_jax.config.load import load_config
 from gym_jax.errors import ConfigError, DataError, RunInUse
 from gym_jax.pull import pull as own_pull
 from gym_jax.pull.http import make_server
+from gym_jax.pull.pages import Pages
+from gym_jax.pull.prometheus import Page
 from gym_jax.pull.pull import pull_prometheus
 from gym_jax.pull.request import make_request
 from gym_jax.run.check import check_data
@@ -117,6 +119,23 @@ def test_a_damaged_page_is_pulled_again(fake, tmp_path, small_pages):
         pull_prometheus(server, ask(), tmp_path / "cpu.parquet")
     found = columns_of(tmp_path / "cpu.parquet")
     assert found == columns_of(tmp_path / "whole.parquet")
+
+
+def test_no_damaged_page_is_taken_for_a_whole_one(tmp_path):
+    labels, numbers = ({"pod": "a"}, {"pod": "b"}), np.arange(40)
+    page = Page(labels, (numbers // 20).astype(np.int32), 1000 * numbers, np.sin(numbers))
+    pages = Pages(tmp_path)
+    pages.keep(0, 0, 20, page)
+    (path,) = tmp_path.iterdir()
+    raw = path.read_bytes()
+    for place in range(0, len(raw), 7):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
+        assert pages.at(0, 0) is None, place
+    path.write_bytes(raw)
+    found, count = pages.at(0, 0)
+    assert (count, found.labels) == (20, labels)
+    for mine, theirs in zip(page[1:], found[1:], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_a_question_that_is_too_large_is_asked_in_parts(fake, tmp_path):

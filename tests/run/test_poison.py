@@ -31,6 +31,7 @@ def test_the_future_is_poison_and_nobody_drank(tmp_path, poison):
     chex.assert_trees_all_equal(left.params, right.params)
     chex.assert_trees_all_equal(left.opt_state, right.opt_state)
     assert clean_run.read_json("data.json")["scaler"] == dirty_run.read_json("data.json")["scaler"]
+    assert clean_run.read_json("profile.json") == dirty_run.read_json("profile.json")
     losses = [[line["loss"] for line in run.read_lines("metrics.jsonl")] for run in (clean_run, dirty_run)]
     assert losses[0] == losses[1]
     values = [[line["val_loss"] for line in run.read_lines("metrics.jsonl")] for run in (clean_run, dirty_run)]
