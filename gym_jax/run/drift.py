@@ -18,7 +18,7 @@ from gym_jax.run.runs import open_run
 from gym_jax.run.task import need_forecast
 
 PROFILE = "profile.json"
-TOLD = 0.1
+TOLD = 0.2
 """Share of drifted series from which `evaluate` and `predict` say so: single ones drift all the time."""
 
 

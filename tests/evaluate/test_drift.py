@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from gym_jax.data import read, split_by_time
 from gym_jax.evaluate.drift import (
     BINS,
     MOST,
@@ -19,6 +20,7 @@ from gym_jax.evaluate.drift import (
     compare,
     make_profile,
 )
+from gym_jax.run.drift import rows_of
 
 STEP = 300 * 10**9
 DAY = 288
@@ -184,6 +186,15 @@ def test_series_without_values_in_training_are_not_judged():
     profile = make_profile(rows(days(8), mask=mask), ("cpu",))
     found = compare(Profile.from_json(json.loads(json.dumps(profile.to_json()))), rows(days(2)))
     assert [one["drifted"] for one in found["rows"]] == [False, None, False]
+
+
+def test_real_machines_seldom_alarm_and_doubled_ones_do(real_data):
+    panel = read(real_data / "bitbrains" / "bitbrains_24vms_30d.csv.gz", target=["cpu_cores"])
+    split = split_by_time(panel, train=0.7, val=0.1)
+    profile = make_profile(rows_of(panel, *split.train), panel.channels)
+    later = rows_of(panel, *split.val)
+    assert compare(profile, later)["series"]["drifted"] == 2
+    assert compare(profile, later._replace(values=2 * later.values))["series"]["drifted"] >= 20
 
 
 def test_a_server_may_ask_without_loading_jax_or_pandas():
