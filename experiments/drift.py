@@ -1,7 +1,7 @@
 """How often drift is told where nothing was changed, and how often where something was: python experiments/drift.py.
 
-Bitbrains machines in GYMJAX_DATA, or the generated panel. The profile is of the train rows; val and test rows come later
-and are as they were, or multiplied.
+Bitbrains machines in GYMJAX_DATA, or the generated panel. The profile is of the train rows; val and test rows come
+after them and are as they were, or multiplied.
 """
 
 import os
