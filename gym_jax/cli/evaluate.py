@@ -1,6 +1,7 @@
 """`gymjax evaluate`: scores of a finished run, and whether they are good enough."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,7 +28,7 @@ def evaluate(
 ) -> None:
     """Score a run over every window of a part, beside the baselines. Nothing is written."""
     from gym_jax.cli.platform import choose_platform
-    from gym_jax.cli.show import print_json, print_scores, print_table
+    from gym_jax.cli.show import print_json, print_scores
     from gym_jax.errors import GateFailed
     from gym_jax.evaluate.gates import failing, judge_gates, parse_gates
     from gym_jax.run.evaluate import evaluate_run
@@ -40,16 +41,21 @@ def evaluate(
     if gates:
         scores["gates"] = verdicts
     failed = failing(verdicts)
-    if as_json and failed is None:
-        print_json("evaluate", scores)
     if not as_json:
         print_scores(scores)
-    if gates and not as_json:
-        columns = ("gate", "target", "value", "fails", "passed")
-        rows = [
-            (one["word"], one["target"], one["value"], f"{one['fails']} {one['bound']:g}", one["passed"])
-            for one in verdicts
-        ]
-        print_table(columns, rows, "\nquality gates")
+        _print_gates(verdicts)
+    elif failed is None:
+        print_json("evaluate", scores)
     if failed is not None:
         raise GateFailed(failed, document=scores, attempt=f"gymjax runs show {scores['run']}")
+
+
+def _print_gates(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    from gym_jax.cli.show import print_table
+
+    rows = [
+        (one["word"], one["target"], one["value"], f"{one['fails']} {one['bound']:g}", one["passed"])
+        for one in verdicts
+    ]
+    if rows:
+        print_table(("gate", "target", "value", "fails", "passed"), rows, "\nquality gates")

@@ -43,19 +43,16 @@ def join_pages(request: Request, pages: Mapping[str, Sequence[Page]], labels: Se
     notes: list[str] = []
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for column, own in pages.items():
-        keys, values, sources = _keys_of(request, own, chosen, names)
+        keys, values = _keys_of(request, own, chosen, names)
         for what, wrong in (("NaN", np.isnan(values)), ("infinite", np.isinf(values))):
             if count := int(wrong.sum()):
                 notes.append(f"{count:,} of {len(values):,} values of `{column}` are {what}: left out")
-        kept = np.isfinite(values)
-        keys, values, sources = keys[kept], values[kept], sources[kept]
+        keys, values = keys[np.isfinite(values)], values[np.isfinite(values)]
         order = np.argsort(keys, kind="stable")
         keys, values = keys[order], values[order]
         if (twice := np.flatnonzero(keys[1:] == keys[:-1])).size:
-            pair = sources[order][twice[0] : twice[0] + 2]
-            _refuse_twins(
-                request, column, own, pair, list(names)[keys[twice[0]] // request.points], keys[twice[0]], chosen
-            )
+            code, point = divmod(int(keys[twice[0]]), request.points)
+            _refuse_twins(column, own, chosen, list(names)[code], request.first + point * request.step)
         if not len(keys):
             notes.append(f"`{column}` has no value")
         found[column] = keys, values
@@ -78,30 +75,30 @@ def _choose_labels(series: Sequence[Mapping[str, str]], said: Sequence[str]) -> 
     return tuple(said) or usual or tuple(sorted(there - {"__name__"}))
 
 
+def _id(series: Mapping[str, str], labels: Sequence[str]) -> str:
+    return "/".join(filter(None, (series.get(name) for name in labels))) or NOBODY
+
+
 def _keys_of(
     request: Request, own: Sequence[Page], labels: Sequence[str], names: dict[str, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each value of a query its series and time as one number, itself, and its page and series there."""
-    keys, values, sources = [np.empty(0, np.int64)], [np.empty(0)], [np.empty((0, 2), np.int32)]
-    for number, page in enumerate(own):
-        ids = ["/".join(filter(None, (one.get(name) for name in labels))) or NOBODY for one in page.labels]
-        codes = np.array([names.setdefault(name, len(names)) for name in ids], np.int64)
-        points = (page.times - request.first) // request.step
-        keys.append(codes[page.codes] * request.points + points if len(codes) else points)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each value of a query its series (a place in `names`) and time as one number, and itself."""
+    keys, values = [np.empty(0, np.int64)], [np.empty(0)]
+    for page in own:
+        codes = np.array([names.setdefault(_id(one, labels), len(names)) for one in page.labels], np.int64)
+        keys.append(codes[page.codes] * request.points + (page.times - request.first) // request.step)
         values.append(page.values)
-        sources.append(np.column_stack([np.full(len(points), number, np.int32), page.codes]))
-    return np.concatenate(keys), np.concatenate(values), np.concatenate(sources)
+    return np.concatenate(keys), np.concatenate(values)
 
 
-def _refuse_twins(
-    request: Request, column: str, own: Sequence[Page], pair: np.ndarray, id: str, key: int, labels: Sequence[str]
-) -> None:
-    one, other = (own[page].labels[code] for page, code in pair)
+def _refuse_twins(column: str, own: Sequence[Page], labels: Sequence[str], id: str, time: int) -> None:
+    """Raise DataError on the first two series of an id that have a value at a time."""
+    there = [page.labels[code] for page in own for code in page.codes[(page.times == time) & np.isfinite(page.values)]]
+    one, other, *_ = (series for series in there if _id(series, labels) == id)
     apart = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
-    moment = np.datetime64(request.first + int(key % request.points) * request.step, "ms")
     differ = ", ".join(apart) or "nothing"
     raise DataError(
-        f"two series of `{column}` are both `{id}` at {str(moment)[:19]}: they differ in {differ}",
+        f"two series of `{column}` are both `{id}` at {str(np.datetime64(time, 'ms'))[:19]}: they differ in {differ}",
         hint=f"tell them apart by more labels, or add them up in the query: sum by ({', '.join(labels)}) (...)",
         attempt=f"gymjax data pull ... --labels {','.join([*labels, *apart])}",
         code="pull.twins",
