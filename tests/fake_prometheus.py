@@ -1,9 +1,11 @@
 """A server in this process that speaks Prometheus' HTTP API, with faults on demand."""
 
 import json
+import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 TOO_MANY = {
@@ -90,11 +92,11 @@ def serving(fake, context=None):
     server.daemon_threads = True
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *words: None  # who does not trust it hangs up
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}"
+        with mock.patch.dict(os.environ, {"no_proxy": "*"}):
+            yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -14,6 +14,7 @@ from fake_prometheus import BAD_QUERY, TOO_MANY, Fake, serving
 
 from gym_jax.config.load import load_config
 from gym_jax.errors import ConfigError, DataError, RunInUse
+from gym_jax.pull import prometheus as own_prometheus
 from gym_jax.pull import pull as own_pull
 from gym_jax.pull.http import make_server
 from gym_jax.pull.pages import Pages
@@ -196,12 +197,18 @@ def test_what_passes_is_waited_for_and_asked_again(fake, tmp_path):
         pulled(fake, tmp_path / "again.parquet")
 
 
-def test_a_server_that_does_not_answer_in_time_is_asked_for_less(fake, tmp_path):
-    late = threading.Event()
-    fake.faults = [lambda handler: late.wait(5)]
+def test_a_server_that_does_not_answer_in_time_is_asked_for_less(fake, tmp_path, monkeypatch):
+    late, patient, asked = threading.Event(), own_prometheus.fetch, []
+    fake.faults = [lambda handler: late.wait()]
+
+    def fetch(server, path, parameters):
+        """The question after the greeting is asked without patience."""
+        asked.append(path)
+        return patient(server._replace(seconds=1.0) if len(asked) == 2 else server, path, parameters)
+
+    monkeypatch.setattr(own_prometheus, "fetch", fetch)
     with serving(fake) as url:
-        server = make_server(url)._replace(seconds=0.5)
-        facts = pull_prometheus(server, ask(), tmp_path / "cpu.parquet")
+        facts = pull_prometheus(make_server(url), ask(), tmp_path / "cpu.parquet")
         late.set()
     assert [(end - begin) // STEP + 1 for _, begin, end, _ in fake.ranges] == [100, 50, 50]
     assert facts["rows"] == 200
