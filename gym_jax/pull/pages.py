@@ -39,7 +39,8 @@ class Pages(NamedTuple):
         import pyarrow.parquet as pq
 
         table = pa.table({"code": page.codes, "time": page.times, "value": page.values})
-        table = table.replace_schema_metadata({"labels": json.dumps([dict(labels) for labels in page.labels])})
+        words = {"labels": [dict(labels) for labels in page.labels], "warnings": page.warnings}
+        table = table.replace_schema_metadata({key: json.dumps(value) for key, value in words.items()})
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         digest = hashlib.sha256(buffer.getvalue()).hexdigest()
@@ -52,8 +53,9 @@ def _page(raw: bytes) -> Page:
     import pyarrow.parquet as pq
 
     table = pq.read_table(pa.BufferReader(raw))
-    labels = json.loads(table.schema.metadata[b"labels"])
-    return Page(tuple(labels), *(table[name].to_numpy() for name in ("code", "time", "value")))
+    labels, warnings = (tuple(json.loads(table.schema.metadata[key])) for key in (b"labels", b"warnings"))
+    codes, times, values = (table[name].to_numpy() for name in ("code", "time", "value"))
+    return Page(labels, codes, times, values, warnings)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ class Page(NamedTuple):
     times: Int[np.ndarray, " n"]
     """Milliseconds since 1970."""
     values: Float[np.ndarray, " n"]
+    warnings: tuple[str, ...] = ()
+    """What the server says besides, such as that a part of it did not answer."""
 
 
 Wait = Callable[[float], None]
@@ -61,9 +63,9 @@ def ask_range(server: Server, query: str, begin: int, end: int, step: int, wait:
     What may pass is tried again. Raises TooMuch when a shorter range may do, ConfigError on a wrong query, DataError.
     """
     parameters = {"query": query, "start": _seconds(begin), "end": _seconds(end), "step": _seconds(step)}
-    answer, data = _ask(server, "/api/v1/query_range", parameters, wait)
+    answer, document = _ask(server, "/api/v1/query_range", parameters, wait)
     try:
-        page = _read(data)
+        page = _read(document)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _foreign(server, answer) from error
     late = (page.times < begin) | (page.times > end) | ((page.times - begin) % step != 0)
@@ -80,8 +82,10 @@ def _seconds(time: int) -> str:
     return f"{time // 1000}.{time % 1000:03d}"
 
 
-def _read(data: Any) -> Page:
+def _read(document: Mapping[str, Any]) -> Page:
     """Return the matrix of an answer as arrays. Raises what Python raises on something else."""
+    data = document["data"]
+    warnings = tuple(_line(str(word)) for key in ("warnings", "infos") for word in document.get(key) or ())
     if data["resultType"] != "matrix":
         raise ValueError(data["resultType"])
     labels, codes, times, values = [], [], [], []
@@ -102,13 +106,14 @@ def _read(data: Any) -> Page:
         times += own
         values += [float(word) for _, word in series["values"]]
         codes += [code] * len(own)
-    return Page(tuple(labels), np.array(codes, np.int32), np.array(times, np.int64), np.array(values, np.float64))
+    numbers = np.array(codes, np.int32), np.array(times, np.int64), np.array(values, np.float64)
+    return Page(tuple(labels), *numbers, warnings)
 
 
 def _ask(
     server: Server, path: str, parameters: Mapping[str, str], wait: Wait, *, known: bool = True
-) -> tuple[Answer, Any]:
-    """Return an answer and its data. A server that is `known` is waited for when its connection breaks."""
+) -> tuple[Answer, dict[str, Any]]:
+    """Return an answer and its document. A server that is `known` is waited for when its connection breaks."""
     for delay in (*DELAYS, None):
         asked: float | None = None
         problem: GymJaxError
@@ -121,7 +126,7 @@ def _ask(
         else:
             document = _document(answer)
             if answer.status == 200 and document is not None and document.get("status") == "success":
-                return answer, document.get("data")
+                return answer, document
             problem = _refusal(server, answer, document)
             again = answer.status in BUSY and not isinstance(problem, TooMuch)
             asked = _retry_after(answer)

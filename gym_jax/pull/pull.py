@@ -68,7 +68,8 @@ def pull_prometheus(
         }
         write_pulled(request, pulled, path, facts)
         drop_pages(pages)
-    notes = [*pulled.notes, *_clock_note(clock), *_open_note(server)]
+    said = dict.fromkeys(words for own in found.values() for page in own for words in page.warnings)
+    notes = [*(f"the server says: {words}" for words in said), *pulled.notes, *_clock_note(clock), *_open_note(server)]
     if kept:
         notes.append(f"an interrupted pull was taken up: {kept:,} pages were there, the range ends as it did then")
     counts = {"rows": len(pulled.codes), "series": len(pulled.ids), "columns": [ID, TIME, *pulled.columns]}

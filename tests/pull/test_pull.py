@@ -124,7 +124,7 @@ def test_a_damaged_page_is_pulled_again(fake, tmp_path, small_pages):
 
 def test_no_damaged_page_is_taken_for_a_whole_one(tmp_path):
     labels, numbers = ({"pod": "a"}, {"pod": "b"}), np.arange(40)
-    page = Page(labels, (numbers // 20).astype(np.int32), 1000 * numbers, np.sin(numbers))
+    page = Page(labels, (numbers // 20).astype(np.int32), 1000 * numbers, np.sin(numbers), ("partly",))
     pages = Pages(tmp_path)
     pages.keep(0, 0, 20, page)
     (path,) = tmp_path.iterdir()
@@ -135,7 +135,8 @@ def test_no_damaged_page_is_taken_for_a_whole_one(tmp_path):
     path.write_bytes(raw)
     found, count = pages.at(0, 0)
     assert (count, found.labels) == (20, labels)
-    for mine, theirs in zip(page[1:], found[1:], strict=True):
+    assert found.warnings == page.warnings
+    for mine, theirs in zip(page[1:4], found[1:4], strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
@@ -357,6 +358,16 @@ def test_times_that_were_not_asked_for_and_histograms_are_refused(fake, tmp_path
     fake.faults = [of({"histograms": [[NOW, {}]]})]
     with pytest.raises(DataError, match="native histograms"):
         pulled(fake, tmp_path / "cpu.parquet")
+
+
+def test_what_the_server_says_besides_is_told_once(fake, tmp_path, small_pages):
+    matrix = {"resultType": "matrix", "result": [{"metric": labels("web-0"), "values": [[NOW - 99 * 300, "1"]]}]}
+    partly = {"status": "success", "data": matrix, "warnings": ["a store did not\nanswer"], "infos": ["no counter"]}
+    fake.faults = [(200, partly, {})]
+    assert pulled(fake, tmp_path / "cpu.parquet")["notes"] == [
+        "the server says: a store did not answer",
+        "the server says: no counter",
+    ]
 
 
 def test_a_long_query_is_sent_as_a_form(fake, tmp_path):
