@@ -1,13 +1,17 @@
 """Gates and drift from outside: exit code 9, every verdict, one document, notes where data have changed."""
 
 import json
+import re
+import shlex
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
 from gym_jax.cli import main
+from gym_jax.evaluate.gates import parse_gates
 
 DAY = 288
 
@@ -79,6 +83,20 @@ def test_a_wrong_gate_is_refused_before_anything_is_scored(capsys):
         "hint: did you mean `mae`?",
         "try: gymjax evaluate RUN --fail-over mae=0.1",
     ]
+
+
+def test_every_command_of_the_page_runs(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GYMJAX_RUN_ROOT", str(run.parent))
+    frame_of(12, 2).to_parquet("new.parquet")
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "quality.md").read_text(), re.S)[1]
+    lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    assert [ran(capsys, *line)[0] for line in lines] == [9, 0], "this run is not good enough"
+    (gates,) = re.findall(
+        r"\| gate \| fails when \|\n\|[-| ]+\|\n((?:\|.*\n)+)", (ROOT / "docs" / "quality.md").read_text()
+    )
+    words = [word.strip("'") for row in gates.splitlines() for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert len(parse_gates(words)) == len(words) == 9
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from conftest import ROOT
 
 from gym_jax.cli import main
 
@@ -234,21 +236,26 @@ def test_what_is_scraped_now_is_pulled_now(prometheus, tmp_path, capsys):
 
 
 def test_from_a_cluster_to_recommendations(prometheus, tmp_path, capsys, monkeypatch):
+    """The commands of docs/prometheus.md, with a range that is there and less training."""
     monkeypatch.chdir(tmp_path)
-    frame, _ = pulled(capsys, prometheus, "cpu.parquet", "--preset", "cpu-workload", "--range", "12d")
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "prometheus.md").read_text(), re.S)[1]
+    shorter = {
+        "data": ["--end", str(END), "--range", "12d"],
+        "train": ["--epochs", "1", "model.hidden=8"],
+        "allocate": ["--val-days", "3", "--epochs", "3"],
+    }
+    for line in block.replace("http://prometheus:9090", prometheus).splitlines():
+        command = shlex.split(line)[1:]
+        more = shorter[command[0]] if command[1] not in ("check", "recommend") else []
+        assert main([*command, *more, "-q"]) == 0, (line, capsys.readouterr().err)
+    frame = pd.read_parquet("cpu.parquet")
     assert set(frame["unique_id"]) == {"shop/web/app", "shop/postgres/postgres", "batch/report/worker"}
     busiest = frame[frame["unique_id"] == "shop/web/app"]["cpu_cores"].to_numpy()
     assert busiest.max() == pytest.approx(1.3, abs=0.02)
-    assert main(["data", "check", "cpu.parquet"]) == 0
-    assert main(["train", "-m", "mlp", "--data", "cpu.parquet", "--epochs", "1", "-q"]) == 0
     assert main(["evaluate", "latest", "--fail-over", "mae=0.5"]) == 0
     assert main(["drift", "latest"]) == 0
-    words = ["--val-days", "3", "--epochs", "3", "--name", "cpu", "-q"]
-    assert main(["allocate", "train", "cpu.parquet", *words]) == 0
-    capsys.readouterr()
-    for style in ("vpa", "patch"):
-        assert main(["allocate", "recommend", "cpu", "--format", style, "--out", f"{style}.yaml"]) == 0
-    scalers = list(yaml.safe_load_all((tmp_path / "vpa.yaml").read_text()))
+    assert main(["allocate", "recommend", "cpu", "--format", "patch", "--out", "patch.yaml"]) == 0
+    scalers = list(yaml.safe_load_all((tmp_path / "recommendations.yaml").read_text()))
     assert {(s["metadata"]["namespace"], s["metadata"]["name"]) for s in scalers} == {
         ("shop", "web"),
         ("shop", "postgres"),
