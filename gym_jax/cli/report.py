@@ -23,6 +23,7 @@ def report(
     windows: Annotated[int, typer.Option(help="Test windows drawn at random for pictures.", min=2)] = 4096,
     explain: Annotated[bool, typer.Option("--explain", help="Exchange inputs to see which matter, too.")] = False,
     seed: Annotated[int, typer.Option(help="Of the choice of windows.", min=0)] = 0,
+    draw: Annotated[list[str] | None, typer.Option(help="A plug-in's picture too; may be repeated.")] = None,
     root: Root = None,
     platform: Platform = None,
     compile_cache: CompileCache = None,
@@ -38,7 +39,7 @@ def report(
     choose_platform(platform, compile_cache)
     from gym_jax.run.report import Asked, report_runs
 
-    asked = Asked(target, windows, tuple(series or ()), explain, seed)
+    asked = Asked(target, windows, tuple(series or ()), explain, seed, tuple(draw or ()))
     document = report_runs(runs, html=html, plots=plots, format=format, dark=dark, root=root, asked=asked)
     if as_json:
         print_json("report", document)
