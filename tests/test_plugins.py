@@ -11,7 +11,14 @@ from small import small_config
 from gym_jax import plugins
 from gym_jax.allocate.policies import POLICIES, make_policy
 from gym_jax.cli import main
-from gym_jax.cli.candidates import complete_dataset, complete_kind, complete_loss, complete_override, complete_tracker
+from gym_jax.cli.candidates import (
+    complete_dataset,
+    complete_kind,
+    complete_loss,
+    complete_override,
+    complete_plot,
+    complete_tracker,
+)
 from gym_jax.cli.doctor import _plugins
 from gym_jax.config.document import differences, json_schema
 from gym_jax.config.judge import judge
@@ -24,6 +31,7 @@ from gym_jax.losses import LOSSES, outputs_of, point_of
 from gym_jax.metrics import METRICS, Totals, summarise
 from gym_jax.models.registry import MODELS
 from gym_jax.report import PLOTS
+from gym_jax.run.report_pictures import _draw, refuse_plots
 from gym_jax.run.runs import open_run
 from gym_jax.run.train import resume_run, train_run
 from gym_jax.track import TRACKERS
@@ -40,11 +48,11 @@ class Mean(nn.Module):
     \"\"\"The mean of the window, and a learnt step.\"\"\"
     horizon: int
     targets: int = 1
-    width: Annotated[int, Gt(0)] = 3
+    breadth: Annotated[int, Gt(0)] = 3
     mode: Literal["a", "b"] = "a"
 
     def __post_init__(self):
-        if self.width == 13:
+        if self.breadth == 13:
             raise ValueError("13 brings\\nbad luck")
         super().__post_init__()
 
@@ -122,31 +130,31 @@ def test_names_are_known_without_importing_and_things_when_asked_for(all_of_them
 
 
 def test_a_model_has_a_schema_of_its_own_fields(all_of_them):
-    config = load_config([], ["model=meaner", "model.width=7", "loss=cubed"])
-    assert config.model.model_dump() == {"kind": "meaner", "width": 7, "mode": "a"}
+    config = load_config([], ["model=meaner", "model.breadth=7", "loss=cubed"])
+    assert config.model.model_dump() == {"kind": "meaner", "breadth": 7, "mode": "a"}
     assert config.document()["loss"] == {"kind": "cubed", "scale": 2.0}
     assert judge(config.document()) == config
-    assert differences(config, load_config([], ["model=meaner", "loss=cubed"])) == {"model.width": ([7], [3])}
-    variables = {"GYMJAX_MODEL": "meaner", "GYMJAX_MODEL_WIDTH": "9"}
-    assert load_config([], [], {}, variables).model.width == 9
+    assert differences(config, load_config([], ["model=meaner", "loss=cubed"])) == {"model.breadth": ([7], [3])}
+    variables = {"GYMJAX_MODEL": "meaner", "GYMJAX_MODEL_BREADTH": "9"}
+    assert load_config([], [], {}, variables).model.breadth == 9
 
 
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [
         (["model=meanr"], "`model.kind=meanr`.* is not known", "did you mean `meaner`?"),
-        (["model=meaner", "model.widht=7"], "unknown key `model.widht`", "did you mean `model.width`?"),
+        (["model=meaner", "model.braedth=7"], "unknown key `model.braedth`", "did you mean `model.breadth`?"),
         (
-            ["model=meaner", "model.width=0"],
-            "`model.width=0` .* is not > 0",
-            "`model.width` is integer > 0, by default 3",
+            ["model=meaner", "model.breadth=0"],
+            "`model.breadth=0` .* is not > 0",
+            "`model.breadth` is integer > 0, by default 3",
         ),
         (["model=meaner", "model.mode=c"], "`model.mode=c` .* is not known", "choose from a, b"),
         (["loss=cubed", "loss.scale=-1", "optim.lr=x"], "`loss.scale=-1` .*; `optim.lr=x`", ""),
         (["loss=cubd"], "`loss.kind=cubd`.* is not known", "did you mean `cubed`?"),
         (["evaluate.metrics=[wurst]"], "`evaluate.metrics=.*wurst.* is not known", "did you mean `worst`?"),
         (["track.to=[line]"], "`track.to=.*line.* is not known", "did you mean `lines`?"),
-        (["model=meaner", "model.width=13"], "refuses the settings of model=meaner: ValueError: 13 brings$", "told"),
+        (["model=meaner", "model.breadth=13"], "refuses the settings of model=meaner: ValueError: 13 brings$", "told"),
         (["model=meaner", "loss=quantiles"], "does not go with model=meaner", "one value"),
         (["model=meaner", "task.kind=regress"], "model=meaner does not go with task.kind=regress", "it forecasts"),
         (["loss=cubed", "task.kind=classify"], "loss=cubed does not go with task.kind=classify", "cross_entropy"),
@@ -220,10 +228,10 @@ import jax.numpy as jnp
 class Untold(nn.Module):
     horizon: int
     targets: int
-    width: int
+    breadth: int
 
 class Bare(nn.Module):
-    width: int = 1
+    breadth: int = 1
 
 def mean(prediction, target):
     return jnp.square(prediction - target).mean()
@@ -246,7 +254,7 @@ number = 3
     [
         ("models", "number", "TypeError: it is something of type int, not a Flax Linen module"),
         ("models", "Bare", "TypeError: its module has no field horizon and no targets"),
-        ("models", "Untold", "TypeError: the setting `width` of odd has no default"),
+        ("models", "Untold", "TypeError: the setting `breadth` of odd has no default"),
         ("models", "Gone", "AttributeError: module 'broken' has no attribute 'Gone'"),
         ("losses", "mean", "TypeError: it makes () of (2, 3): a loss is elementwise, never a mean"),
         ("losses", "open_loss", "TypeError: open_loss() missing 1 required keyword-only argument: 'scale'"),
@@ -330,6 +338,7 @@ def test_completion_knows_them_and_imports_nothing(all_of_them):
     assert complete_kind("")[-1] == "meaner"
     assert complete_loss("")[-1] == "cubed"
     assert complete_dataset("") == ["panel", "table", "flat"]
+    assert complete_plot("") == ["nothing"]
     assert complete_override("model=")[-1] == "model=meaner"
     assert complete_override("loss.kind=")[-1] == "loss.kind=cubed"
     assert complete_tracker("wandb,")[-1] == "wandb,lines"
@@ -353,15 +362,15 @@ def test_importing_the_package_looks_for_no_plugin():
 
 def test_editors_know_what_plugins_bring(all_of_them):
     schema = json_schema()
-    assert schema["$defs"]["meaner"]["properties"]["width"]["exclusiveMinimum"] == 0
+    assert schema["$defs"]["meaner"]["properties"]["breadth"]["exclusiveMinimum"] == 0
     assert schema["properties"]["model"]["discriminator"]["mapping"]["meaner"] == "#/$defs/meaner"
     assert schema["properties"]["loss"]["oneOf"][-2:] == [{"$ref": "#/$defs/cubed"}, {"type": "null"}]
     assert schema["$defs"]["Track"]["properties"]["to"]["items"]["enum"] == [*TRACKERS, "lines"]
 
 
 def test_a_search_varies_the_settings_of_a_plugin_where_they_are(all_of_them):
-    assert belongs("model.width", {"model": "meaner"})
-    assert not belongs("model.width", {"model": "mlp"})
+    assert belongs("model.breadth", {"model": "meaner"})
+    assert not belongs("model.breadth", {"model": "mlp"})
     assert belongs("model.nobodys", {"model": "mlp"}), "it is refused where it is judged"
 
 
@@ -379,3 +388,28 @@ def test_a_search_varies_the_settings_of_a_plugin_where_they_are(all_of_them):
 )
 def test_a_record_that_is_none_becomes_no_command_to_type(recorded):
     plugins.refuse_gone({"plugins": recorded}, REGISTRIES)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [("return 3", "it makes something of type int, not a figure"), ("return 1 / 0", "ZeroDivisionError")],
+)
+def test_a_picture_that_can_not_be_drawn_names_its_package(body, why, install):  # noqa: F811
+    package = f"painter{len(body)}"  # what was loaded is kept by package and name
+    install(package, f"def draw(predicted, actual, *, quantity, unit, dark):\n    {body}\n", plots={"drawn": "draw"})
+    with pytest.raises(MissingExtra, match=rf"`drawn` \(plots\) of {package} 1.0 can not be used: {why}"):
+        _draw(PLOTS.plugin("drawn"), np.ones(2), np.ones(2), quantity="cpu", unit=None, dark=False)
+    for name, hint in (("drwn", "did you mean `drawn`?"), ("roc", "a page has it where it can be drawn")):
+        with pytest.raises(ConfigError, match=f"--draw {name} is no picture of a plug-in") as caught:
+            refuse_plots([name])
+        assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("group", "thing", "word"),
+    [("metrics", "scalar", "evaluate.metrics=[odd]"), ("trackers", "Half", "track.to=[odd]")],
+)
+def test_one_that_can_not_be_used_is_refused_with_the_settings(group, thing, word, install):  # noqa: F811
+    install("broken", BROKEN, **{group: {"odd": thing}})
+    with pytest.raises(MissingExtra, match="can not be used"):
+        load_config([], [word])

@@ -59,6 +59,11 @@ def complete_dataset(incomplete: str) -> list[str]:
     return ["panel", "table", *names_in("datasets")]
 
 
+def complete_plot(incomplete: str) -> list[str]:
+    """Return the plots of plug-ins."""
+    return list(names_in("plots"))
+
+
 def complete_config(incomplete: str) -> list[str]:
     """Return the shipped configurations and the YAML files here and one folder down."""
     folder = incomplete.rpartition("/")[0]

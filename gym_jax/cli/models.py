@@ -78,7 +78,7 @@ def show_model(
     if as_json:
         print_json("models show", facts)
         return
-    print(f"{kind}: {inspect.getdoc(MODELS[kind].module)}{_whose(facts['package'])}\n")
+    print(f"{kind}{_whose(facts['package'])}: {inspect.getdoc(MODELS[kind].module)}\n")
     if facts["settings"]:
         columns = ("value", "default", "type")
         rows = [(f"model.{s['name']}", *(s[c] for c in columns)) for s in facts["settings"]]

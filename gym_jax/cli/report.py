@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_run
+from gym_jax.cli.candidates import complete_plot, complete_run
 from gym_jax.cli.options import AsJson, CompileCache, Platform, Root
 
 
@@ -23,7 +23,10 @@ def report(
     windows: Annotated[int, typer.Option(help="Test windows drawn at random for pictures.", min=2)] = 4096,
     explain: Annotated[bool, typer.Option("--explain", help="Exchange inputs to see which matter, too.")] = False,
     seed: Annotated[int, typer.Option(help="Of the choice of windows.", min=0)] = 0,
-    draw: Annotated[list[str] | None, typer.Option(help="A plug-in's picture too; may be repeated.")] = None,
+    draw: Annotated[
+        list[str] | None,
+        typer.Option(help="A plug-in's picture too; may be repeated.", autocompletion=complete_plot),
+    ] = None,
     root: Root = None,
     platform: Platform = None,
     compile_cache: CompileCache = None,
