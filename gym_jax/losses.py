@@ -17,6 +17,7 @@ from annotated_types import Gt, Lt, MinLen, Predicate
 from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError, did_you_mean
+from gym_jax.plugins import Registry, function
 from gym_jax.types import Share
 
 Elementwise = Float[Array, "*shape"]
@@ -215,9 +216,23 @@ def _levels(settings: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(settings["levels"] if "levels" in settings else signature(quantiles).parameters["levels"].default)
 
 
+def loss_of(kind: str) -> Callable[..., Array]:
+    """Return a loss by name, a plug-in's too. Raises KeyError when there is none."""
+    return HEAD_LOSSES[kind] if kind in HEAD_LOSSES else LOSSES[kind]
+
+
 def _refuse_unknown(kind: str) -> None:
-    if kind not in LOSSES | HEAD_LOSSES:
-        raise ConfigError(f"unknown loss `{kind}`", hint=did_you_mean(kind, LOSSES | HEAD_LOSSES))
+    if kind not in LOSSES | HEAD_LOSSES and LOSSES.plugin(kind) is None:
+        raise ConfigError(f"unknown loss `{kind}`", hint=did_you_mean(kind, (*LOSSES.names(), *HEAD_LOSSES)))
+
+
+def _elementwise(name: str, thing: Any) -> Callable[..., Array]:
+    """Return a loss that somebody adds. Raises TypeError when it is none."""
+    one = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+    answer = jax.eval_shape(function(name, thing), one, one)
+    if answer.shape != one.shape:
+        raise TypeError(f"it makes {answer.shape} of {one.shape}: a loss is elementwise, never a mean")
+    return thing
 
 
 def _refuse_outputs(prediction: Array, outputs: int, kind: str) -> None:
@@ -225,16 +240,15 @@ def _refuse_outputs(prediction: Array, outputs: int, kind: str) -> None:
         raise ValueError(f"the loss {kind} wants {outputs} outputs, the prediction has shape {prediction.shape}")
 
 
-LOSSES: dict[str, Callable[..., Array]] = {
-    "mse": mse,
-    "mae": mae,
-    "huber": huber,
-    "log_cosh": log_cosh,
-    "pinball": pinball,
-}
 HEAD_LOSSES: dict[str, Callable[..., Array]] = {
     "quantiles": quantiles,
     "gaussian": gaussian,
     "cross_entropy": cross_entropy,
 }
 """Losses whose prediction has one more axis than the target."""
+LOSSES: Registry[Callable[..., Array]] = Registry(
+    "losses",
+    {"mse": mse, "mae": mae, "huber": huber, "log_cosh": log_cosh, "pinball": pinball},
+    _elementwise,
+    taken=HEAD_LOSSES,
+)

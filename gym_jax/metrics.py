@@ -4,11 +4,13 @@ MSE, MAE, RMSE, R2 and sMAPE follow Hyndman and Koehler (2006); MASE is scaled b
 training rows; sMAPE is in percent, 0 to 200, and 0 where forecast and truth are both 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+from gym_jax.plugins import Registry, function
 
 PerGroup = Float[np.ndarray, " groups"]
 
@@ -118,26 +120,51 @@ def mase(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
     return np.where(naive > 0, mae(totals) / naive, np.nan)
 
 
-METRICS: dict[str, Callable[..., PerGroup]] = {
-    "mse": mse,
-    "mae": mae,
-    "rmse": rmse,
-    "r2": r2,
-    "smape": smape,
-    "mase": mase,
-}
-"""Metrics by name: `(totals, naive) -> value of each group`."""
+def _per_group(name: str, thing: Any) -> Callable[..., PerGroup]:
+    """Return a metric that somebody adds. Raises TypeError when it is none."""
+    with np.errstate(all="ignore"):
+        answer = function(name, thing)(Totals(*(np.ones(2) for _ in Totals._fields)), np.ones(2))
+    if np.shape(answer) != (2,):
+        raise TypeError(f"it makes {np.shape(answer)} of the totals of two groups, not a value of each")
+    return thing
+
+
 HIGHER = frozenset({"r2", "accuracy", "macro_f1", "auroc"})
-"""Metrics of which more is better."""
+"""Metrics of which more is better; of what plug-ins add, less is."""
+METRICS: Registry[Callable[..., PerGroup]] = Registry(
+    "metrics",
+    {"mse": mse, "mae": mae, "rmse": rmse, "r2": r2, "smape": smape, "mase": mase},
+    _per_group,
+    taken=(
+        "val_loss",
+        "count",
+        "per_horizon",
+        "per_series",
+        "below",
+        "per_class",
+        "confusion",
+        *HIGHER,
+        "log_loss",
+        "brier",
+        "ece",
+    ),
+)
+"""Metrics by name: `(totals, naive) -> value of each group`. What else scores hold is taken."""
 
 
-def summarise(totals: Totals, naive: PerGroup | None = None) -> dict[str, PerGroup]:
+def summarise(totals: Totals, naive: PerGroup | None = None, more: Iterable[str] = ()) -> dict[str, PerGroup]:
     """Return every metric per group; NaN where a group is empty, or its truth or naive error does not vary.
 
-    `naive` is the mean absolute seasonal naive error on the training rows, in the data's units, for MASE.
+    `naive` is the mean absolute seasonal naive error on the training rows, in the data's units, for MASE; `more` names
+    metrics of plug-ins.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {name: metric(totals, naive) for name, metric in METRICS.items()}
+        return {name: METRICS[name](totals, naive) for name in dict.fromkeys([*METRICS, *more])}
+
+
+def added(block: Mapping[str, Any]) -> list[str]:
+    """Return the metrics of plug-ins among the scores of a target."""
+    return [name for name, value in block.items() if not METRICS.is_own(name) and isinstance(value, float | None)]
 
 
 def naive_errors(

@@ -10,8 +10,6 @@ Placement = Literal["one", "cores", "shard", "pmap"]
 """Where an epoch runs; `train/parallel.py` says what each means."""
 Compile = Literal["safe", "fast", "wide"]
 """How a program is compiled; `train/compile.py` says what each means."""
-TrackerName = Literal["tensorboard", "wandb", "mlflow"]
-"""Where the curves of a run may go besides metrics.jsonl; `track/` has them."""
 
 Positive = Annotated[int, Gt(0)]
 Share = Annotated[float, Ge(0), Lt(1)]

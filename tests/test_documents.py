@@ -4,11 +4,13 @@ import doctest
 import json
 import re
 import shlex
+from typing import NamedTuple
 
 import jax
 import pytest
 import yaml
 from conftest import ROOT
+from documents import commands, run_commands
 
 import gym_jax
 from gym_jax.cli import main
@@ -21,44 +23,45 @@ from gym_jax.run.assemble import build_columns, build_point
 from gym_jax.run.plan import plan_run
 
 
-def commands(text):
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("gymjax ")]
+class Document(NamedTuple):
+    """How many commands and examples a document has, and what they leave in an empty folder."""
+
+    commands: int
+    leaves: set[str]
+    examples: int = 0
+    within: str = "."
+    """Where that is left."""
 
 
-def test_every_command_of_the_quick_start_runs(tmp_path, monkeypatch, capsys):
+DOCUMENTS = {
+    "QUICKSTART": Document(16, {"cpu.parquet", "forecast.parquet", "runs"}),
+    "docs/training": Document(20, {"first-weights", "gymjax.schema.json", "mine.yaml", "runs", "train.log"}),
+    "docs/allocate": Document(6, {"frontier.png", "recommendations.yaml", "runs", "usage.csv"}, 8),
+    "docs/speed": Document(1, {"runs"}, 4),
+    "docs/tune": Document(6, {"search", "best", "grid"}, within="runs"),
+    "docs/compare": Document(6, {"runs", "compared.json"}),
+    "docs/explain": Document(3, {"runs", "explained.png", "explained.json"}),
+    "docs/report": Document(6, {"runs", "a.html", "both.html", "why.html", "figures"}, 6),
+    "docs/intervals": Document(8, {"runs", "surprises.csv"}),
+    "docs/tasks": Document(7, {"table.csv", "answered.csv", "runs"}, 14),
+}
+QUICK = ("QUICKSTART", "docs/speed")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in DOCUMENTS]
+)
+def test_every_command_and_example_of_a_document_runs(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "QUICKSTART.md").read_text())
-    assert len(lines) >= 12
-    for line in lines:
-        assert main(shlex.split(line)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "forecast.parquet", "runs"}
-
-
-def test_every_command_about_training_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "docs" / "training.md").read_text())
-    assert len(lines) >= 14
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "first-weights",
-        "gymjax.schema.json",
-        "mine.yaml",
-        "runs",
-        "train.log",
-    }
-
-
-def test_every_command_about_allocations_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "docs" / "allocate.md").read_text())
-    assert len(lines) == 6
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"frontier.png", "recommendations.yaml", "runs", "usage.csv"}
-    result = doctest.testfile(str(ROOT / "docs" / "allocate.md"), module_relative=False)
-    assert (result.attempted, result.failed) == (8, 0)
+    document, text = DOCUMENTS[name], (ROOT / f"{name}.md").read_text()
+    lines = commands(text)
+    assert len(lines) == document.commands
+    run_commands(lines, capsys)
+    assert {path.name for path in (tmp_path / document.within).iterdir()} == document.leaves
+    if document.examples:
+        tests = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
+        assert len(tests.examples) == document.examples
+        assert doctest.DocTestRunner().run(tests).failed == 0
 
 
 @pytest.mark.extras
@@ -68,100 +71,17 @@ def test_every_command_about_tracking_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     lines = commands((ROOT / "docs" / "tracking.md").read_text())
     assert len(lines) == 4
-    for line in lines:
-        assert main([*shlex.split(line, comments=True)[1:], "track.patience=120"]) == 0, (line, capsys.readouterr().err)
-        assert " is off" not in capsys.readouterr().err
+    assert not [said for said in run_commands(lines, capsys, "track.patience=120") if " is off" in said]
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
     assert {path.parent.name for path in tmp_path.glob("runs/*/events.*")} == {"a", "b", "c"}
-
-
-@pytest.mark.slow
-def test_every_command_about_searching_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "docs" / "tune.md").read_text())
-    assert len(lines) == 6
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"search", "best", "grid"}
-
-
-@pytest.mark.slow
-def test_every_command_about_comparing_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "docs" / "compare.md").read_text())
-    assert len(lines) == 6
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "compared.json"}
-
-
-@pytest.mark.slow
-def test_every_command_about_explaining_a_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "docs" / "explain.md").read_text())
-    assert len(lines) == 3
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "explained.png", "explained.json"}
-
-
-@pytest.mark.slow
-def test_every_command_and_example_about_reports_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "report.md").read_text()
-    lines = commands(text)
-    assert len(lines) == 6
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "a.html", "both.html", "why.html", "figures"}
-    tests = doctest.DocTestParser().get_doctest(text, {}, "report.md", None, 0)
-    assert len(tests.examples) == 6
-    assert doctest.DocTestRunner().run(tests).failed == 0
-
-
-def test_every_command_and_example_about_speed_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "speed.md").read_text()
-    lines = commands(text)
-    assert lines
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    tests = doctest.DocTestParser().get_doctest(text, {}, "speed.md", None, 0)
-    assert len(tests.examples) == 4
-    assert doctest.DocTestRunner().run(tests).failed == 0
-
-
-@pytest.mark.slow
-def test_every_command_about_intervals_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    lines = commands((ROOT / "docs" / "intervals.md").read_text())
-    assert len(lines) >= 8
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "surprises.csv"}
 
 
 def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = [line for line in commands((ROOT / "docs" / "data.md").read_text()) if "DATA" not in line]
     assert len(lines) == 4
-    assert main(["generate", "--out", "cpu.parquet", "--series", "3", "--days", "3"]) == 0
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+    run_commands(["gymjax generate --out cpu.parquet --series 3 --days 3", *lines], capsys)
     assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "cpu.csv.gz", "quarter.parquet"}
-
-
-@pytest.mark.slow
-def test_every_command_and_example_about_tasks_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "tasks.md").read_text()
-    lines = commands(text)
-    assert len(lines) == 7
-    for line in lines:
-        assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "answered.csv", "runs"}
-    tests = doctest.DocTestParser().get_doctest(text, {}, "tasks.md", None, 0)
-    assert doctest.DocTestRunner().run(tests).failed == 0
 
 
 def test_every_public_trace_is_described_by_its_documented_command(real_data, capsys):

@@ -10,19 +10,19 @@ from conftest import ROOT
 PACKAGE = ROOT / "gym_jax"
 LAYERS = [
     {"types", "errors", "__init__"},
-    {"files", "cells"},
+    {"files", "cells", "plugins"},
     {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track", "pull"},
     {"train"},
     {"evaluate", "allocate", "report"},
-    {"run"},
+    {"run", "laws"},
     {"tune"},
     {"serve"},
     {"cli"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-JUDGED_FROM = {"config": {"models", "losses", "optim", "data"}}
+JUDGED_FROM = {"config": {"models", "losses", "optim", "data", "metrics", "track"}}
 """The schema of a part is derived from the part itself, so the configuration reads its neighbours."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -10,6 +10,7 @@ from tolerances import FLOAT32
 
 from gym_jax.config.derive import schema_of
 from gym_jax.errors import ConfigError
+from gym_jax.laws import loss_is_elementwise
 from gym_jax.losses import (
     FLOOR,
     HEAD_LOSSES,
@@ -65,6 +66,11 @@ def test_the_gradient_is_the_slope_in_float64(name):
     gradient = jax.grad(lambda prediction: LOSSES[name](prediction, target, **settings).sum())(jnp.asarray(prediction))
     expected = slope(prediction.astype(np.float64) - target)
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=FLOAT32 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_element_costs_what_it_costs_alone(name):
+    loss_is_elementwise(LOSSES[name])
 
 
 @pytest.mark.parametrize("name", LOSSES)

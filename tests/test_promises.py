@@ -43,6 +43,7 @@ from gym_jax.evaluate.origins import ERRORS
 from gym_jax.evaluate.permute import Kind
 from gym_jax.evaluate.resample import Blocks
 from gym_jax.evaluate.significance import TESTS, Kernel
+from gym_jax.laws import MODEL_LAWS
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
 from gym_jax.models.normalise import Normalise
@@ -51,11 +52,12 @@ from gym_jax.models.registry import MODELS
 from gym_jax.ops import KERNELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
 from gym_jax.pull.presets import PRESETS
+from gym_jax.plugins import GROUPS
 from gym_jax.report import PLOTS
 from gym_jax.report.interactive import INTERACTIVE
 from gym_jax.report.statistical import STATISTICAL
 from gym_jax.run.report import PARTS
-from gym_jax.track import TRACKERS
+from gym_jax.track import CALLS, TRACKERS
 from gym_jax.track.tracker import Tracker
 from gym_jax.train.average import Weights
 from gym_jax.train.compile import COMPILES
@@ -148,6 +150,8 @@ REGISTRIES = {
     "allocation_figure": set(Figures._fields),
     "resource": set(get_args(Resource)),
     "plot": set(PLOTS),
+    "plugin_group": set(GROUPS),
+    "law": set(MODEL_LAWS),
     "statistical_plot": set(STATISTICAL),
     "interactive_plot": set(INTERACTIVE),
     "report_part": set(PARTS),
@@ -179,8 +183,8 @@ def test_there_is_no_row_of_an_unknown_noun():
     assert set(PROMISES) == set(REGISTRIES)
 
 
-def test_the_settings_name_the_trackers_there_are():
-    assert set(get_args(get_args(Track.model_fields["to"].annotation)[0])) == set(TRACKERS)
+def test_every_call_of_a_tracker_is_asked_of_a_plugin():
+    assert set(CALLS) == REGISTRIES["tracker_call"]
 
 
 def rows():

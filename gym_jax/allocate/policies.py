@@ -19,6 +19,7 @@ from gym_jax.allocate.histogram import CPU, MEMORY, decaying
 from gym_jax.allocate.histogram import percentile as histogram_percentile
 from gym_jax.allocate.usage import DAY, HOUR, Resource, Workload
 from gym_jax.errors import ConfigError, did_you_mean
+from gym_jax.plugins import Registry, function
 
 Decisions = Int[np.ndarray, " decisions"]
 Allocation = Float[np.ndarray, " decisions"]
@@ -240,17 +241,22 @@ def _steps(workload: Workload, days: float) -> int:
 
 
 Policy = Callable[..., Allocation]
-POLICIES: dict[str, Policy] = {
-    "request": request,
-    "vpa": vpa,
-    "krr": krr,
-    "autopilot": autopilot,
-    "max": maximum,
-    "percentile": percentile,
-    "hour-of-day": hour_of_day,
-    "trend": trend,
-    "oracle": oracle,
-}
+POLICIES: Registry[Policy] = Registry(
+    "policies",
+    {
+        "request": request,
+        "vpa": vpa,
+        "krr": krr,
+        "autopilot": autopilot,
+        "max": maximum,
+        "percentile": percentile,
+        "hour-of-day": hour_of_day,
+        "trend": trend,
+        "oracle": oracle,
+    },
+    function,
+    taken=("learned",),
+)
 """By name; `learned` needs a trained model and stands in `learned.py`."""
 
 
@@ -260,10 +266,10 @@ def make_policy(words: str, resource: Resource = "cpu") -> Policy:
     Raises ConfigError on an unknown name or setting, or a value that is none.
     """
     name, *given = words.split(":")
-    if name not in POLICIES:
+    if name not in POLICIES and POLICIES.plugin(name) is None:
         raise ConfigError(
             f"unknown policy `{name}`",
-            hint=did_you_mean(name, POLICIES),
+            hint=POLICIES.unknown(name),
             attempt="gymjax allocate simulate DATA --policy vpa",
         )
     policy = POLICIES[name]

@@ -5,6 +5,7 @@ Nothing heavier than Typer is imported before a command runs.
 
 import os
 import re
+import shlex
 import sys
 import time
 import traceback
@@ -41,8 +42,9 @@ from gym_jax.cli.show import print_error
 from gym_jax.cli.sweep import sweep
 from gym_jax.cli.train import train
 from gym_jax.cli.tune import tune
-from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, StorageError
+from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, Interrupted, StorageError
 
+INTERRUPTED = 130
 PANEL = "Anywhere on the line"
 ANYWHERE = "On every command: -q, -qq, -v, -vv, --log-format, --log-level, --log-file, --debug; see gymjax --help."
 EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -107,14 +109,16 @@ def _attempt(arguments: Sequence[str], output: Output) -> tuple[int, GymJaxError
     """Return the exit code of a command and, when it failed, an error that a user can act on."""
     problem: GymJaxError
     try:
-        return _call(arguments, output), None
+        code = _call(arguments, output)
+        if code != INTERRUPTED:  # which is what Typer makes of Ctrl-C
+            return code, None
+        problem = _interrupted(arguments)
     except GymJaxError as error:
         problem = error
     except typer.exceptions.TyperException as error:
         problem = _usage(error, arguments)
     except (KeyboardInterrupt, typer.Abort):
-        problem = GymJaxError("stopped by Ctrl-C before anything was saved", code="run.interrupted")
-        problem.exit_code = 130
+        problem = _interrupted(arguments)
     except OSError as error:
         problem = StorageError(
             f"{error.strerror or error}: {error.filename or 'standard output'}", hint="it can not be read or written"
@@ -129,6 +133,16 @@ def _attempt(arguments: Sequence[str], output: Output) -> tuple[int, GymJaxError
         )
         problem.__cause__ = error
     return problem.exit_code, problem
+
+
+def _interrupted(arguments: Sequence[str]) -> GymJaxError:
+    """Return the error of a command that was stopped, and is none of those that save and go on."""
+    return Interrupted(
+        "stopped by Ctrl-C before anything was saved",
+        exit_code=INTERRUPTED,
+        hint="nothing is left to go on with: it begins anew",
+        attempt=shlex.join(["gymjax", *arguments]),
+    )
 
 
 def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:

@@ -149,7 +149,7 @@ def _configs(kinds: Sequence[str], overrides: Sequence[str], given: dict[str, An
             )
         else:
             rest.append(word)
-    chosen = [kind for kind in kinds if kind in MODELS and MODELS[kind].solve is None]
+    chosen = [kind for kind in kinds if kind in MODELS.names() and MODELS[kind].solve is None]
     configs = []
     for kind in chosen:
         own = [word for word in rest if _concerns(word, kind, chosen)]

@@ -17,10 +17,13 @@ import typer
 
 from gym_jax.cli.log import LOUDNESS, WORDS, parse_output
 from gym_jax.errors import ConfigError
+from gym_jax.plugins import names_in
 
 COMPLETE = "_GYMJAX_COMPLETE"
 KEYS = Path(__file__).with_name("keys.json")
 """Every setting and the words it takes; `python -m gym_jax.cli.complete` writes it."""
+GROUPS = {"model": "models", "model.kind": "models", "loss": "losses", "loss.kind": "losses"}
+"""Settings that plug-ins of a group add to."""
 ANYWHERE = ("--debug", *LOUDNESS, *WORDS)
 
 
@@ -37,12 +40,28 @@ def complete_override(incomplete: str) -> list[str]:
     if not equals:
         return [f"{sign}{name}{'' if sign == '~' else '='}" for name in keys if name.startswith(key)]
     groups = [path.stem for path in _shipped(f"{key}/*.yaml")] if "." not in key else []
-    return [f"{sign}{key}={value}" for value in dict.fromkeys([*keys.get(key, ()), *groups])]
+    added = names_in(GROUPS[key]) if key in GROUPS else ()
+    return [f"{sign}{key}={value}" for value in dict.fromkeys([*keys.get(key, ()), *groups, *added])]
 
 
 def complete_kind(incomplete: str) -> list[str]:
     """Return the model kinds."""
-    return load_keys()["model"]
+    return list(dict.fromkeys([*load_keys()["model"], *names_in("models")]))
+
+
+def complete_loss(incomplete: str) -> list[str]:
+    """Return the losses."""
+    return list(dict.fromkeys([*load_keys()["loss"], *names_in("losses")]))
+
+
+def complete_dataset(incomplete: str) -> list[str]:
+    """Return the kinds of generated data."""
+    return ["panel", "table", *names_in("datasets")]
+
+
+def complete_plot(incomplete: str) -> list[str]:
+    """Return the plots of plug-ins."""
+    return list(names_in("plots"))
 
 
 def complete_config(incomplete: str) -> list[str]:
@@ -72,7 +91,7 @@ def complete_tracker(incomplete: str) -> list[str]:
     from gym_jax.track import TRACKERS
 
     before = incomplete[: incomplete.rfind(",") + 1]
-    return [f"{before}{name}" for name in TRACKERS if name not in before.split(",")]
+    return [f"{before}{name}" for name in TRACKERS.names() if name not in before.split(",")]
 
 
 def answer(app: typer.Typer) -> int:

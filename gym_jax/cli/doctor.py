@@ -24,6 +24,7 @@ def doctor(as_json: bool) -> None:
         ("checkpoint", _checkpoint),
         ("disk", _disk),
         ("extras", _extras),
+        ("plug-ins", _plugins),
     ]
     rows = []
     for name, check in checks:
@@ -137,3 +138,27 @@ def _extras() -> tuple[str, str]:
 
     found = {name: package_version(name) for name in ("pytest", "hypothesis", "chex", "torch")}
     return "green", ", ".join(f"{name} {version or 'not installed'}" for name, version in found.items())
+
+
+def _plugins() -> tuple[str, str]:
+    """Import every plug-in; one that can not be used disturbs nobody who does not ask for it."""
+    from gym_jax.allocate.policies import POLICIES
+    from gym_jax.config.schema import SCHEMAS
+    from gym_jax.data.datasets import DATASETS
+    from gym_jax.metrics import METRICS
+    from gym_jax.plugins import SWITCH, Registry, enabled
+    from gym_jax.report import PLOTS
+    from gym_jax.track import TRACKERS
+
+    if not enabled():
+        return "green", f"switched off by {SWITCH}"
+    schemas = [registry for registry in SCHEMAS.values() if isinstance(registry, Registry)]
+    registries = [*schemas, METRICS, DATASETS, TRACKERS, POLICIES, PLOTS]
+    found = [judged for registry in registries for judged in registry.check()]
+    packages: dict[str, list[str]] = {}
+    for plugin, fault in found:
+        if fault is None:
+            packages.setdefault(f"{plugin.package} {plugin.version}", []).append(f"{plugin.group}/{plugin.name}")
+    lines = [f"{package}: {', '.join(names)}" for package, names in packages.items()]
+    faults = [f"the {plugin.words} can not be used: {fault}" for plugin, fault in found if fault is not None]
+    return ("yellow" if faults else "green"), "; ".join([*faults, *lines]) or "none"

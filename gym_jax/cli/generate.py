@@ -1,19 +1,28 @@
 """`gymjax generate`: a CPU-allocation panel or table to try things on."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
+from gym_jax.cli.candidates import complete_dataset
 from gym_jax.cli.options import AsJson
 
 
 def generate(
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="Settings of the kind as key=value, such as days=7.", show_default=False)
+    ] = None,
+    *,
     out: Annotated[
         str, typer.Option("--out", "-o", help="File to write, in the format of its ending: .parquet, .csv.gz ...")
     ],
     kind: Annotated[
-        Literal["panel", "table"],
-        typer.Option(help="panel: machines over time; table: workloads and the CPU share to allocate."),
+        str,
+        typer.Option(
+            help="panel: machines over time; table: workloads and the CPU share to allocate; or a plug-in's.",
+            autocompletion=complete_dataset,
+        ),
     ] = "panel",
     series: Annotated[
         int | None, typer.Option(help="Machines of a panel.", min=1, max=100_000, show_default="16")
@@ -42,7 +51,11 @@ def generate(
 
     given: dict[str, Any] = {"series": series, "days": days, "gaps": gaps, "rows": rows}
     chosen = {name: value for name, value in given.items() if value is not None}
-    takes = {name: signature(make).parameters for name, make in DATASETS.items()}
+    if kind not in DATASETS and DATASETS.plugin(kind) is None:
+        raise ConfigError(
+            f"--kind {kind} is not known", hint=DATASETS.unknown(kind), attempt=f"gymjax generate --out {out}"
+        )
+    takes = {name: signature(DATASETS[name]).parameters for name in dict.fromkeys([*DATASETS, kind])}
     if wrong := [name for name in chosen if name not in takes[kind]]:
         other = next(name for name in DATASETS if wrong[0] in takes[name])
         known = [f"--{name}" for name in (*given, "seed", "truth") if name in takes[kind]]
@@ -51,12 +64,43 @@ def generate(
             hint=f"a {kind} takes {', '.join(known)}",
             attempt=f"gymjax generate --kind {other} --out {out} --{wrong[0]} {chosen[wrong[0]]}",
         )
-    frame = DATASETS[kind](seed=seed, truth=truth, **chosen)
+    if "truth" in takes[kind]:
+        chosen["truth"] = truth
+    elif truth:
+        raise ConfigError(f"a {kind} has no --truth", hint="leave it out", code="usage")
+    chosen |= _settings(kind, DATASETS[kind], settings or ())
+    frame = DATASETS[kind](seed=seed, **chosen)
     path = write_frame(frame, out)
-    counts = {"rows": len(frame), **({"series": frame["unique_id"].nunique()} if kind == "panel" else {})}
+    counts = {"rows": len(frame), **({"series": frame["unique_id"].nunique()} if "unique_id" in frame else {})}
     if as_json:
         print_json("generate", {"out": str(path), **counts})
-    elif kind == "panel":
+    elif "series" in counts:
         print(f"{counts['rows']:,} rows of {counts['series']:,} machines in {path}")
     else:
         print(f"{counts['rows']:,} rows in {path}")
+
+
+def _settings(kind: str, make: Any, words: Sequence[str]) -> dict[str, Any]:
+    """Return the `key=value` settings of generated data, judged by their types."""
+    from pydantic import ValidationError
+
+    from gym_jax.config.derive import schema_of
+    from gym_jax.errors import ConfigError, did_you_mean
+
+    if not words:
+        return {}
+    schema = schema_of(kind, make)
+    own = [name for name in schema.model_fields if name not in ("kind", "seed", "truth")]
+    pairs = {key: value for key, _, value in (word.partition("=") for word in words)}
+    attempt = f"gymjax generate --kind {kind} --out FILE " + " ".join(f"{name}=..." for name in own[:1])
+    if wrong := [key for key in pairs if key not in own]:
+        hint = did_you_mean(wrong[0], own) if own else "it has none but --seed"
+        raise ConfigError(f"a {kind} has no setting `{wrong[0]}`", hint=hint, attempt=attempt.strip(), code="usage")
+    try:
+        judged = schema.model_validate(pairs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        said = f"`{name}={pairs.get(name, '')}` is not possible: {first['msg'].lower()}"
+        raise ConfigError(said, hint=f"it is a setting of {kind}", attempt=attempt, code="usage") from error
+    return {name: getattr(judged, name) for name in pairs}

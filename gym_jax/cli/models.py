@@ -1,5 +1,6 @@
 """`gymjax models`: what kinds there are, what can be set, and what a model of them costs."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -15,18 +16,31 @@ def list_models(as_json: AsJson = False) -> None:
     """List the model kinds with what they are, their size and their cost at the default settings."""
     from gym_jax.cli.show import print_json, print_table
     from gym_jax.config.judge import judge
+    from gym_jax.config.schema import Task
+    from gym_jax.errors import GymJaxError
     from gym_jax.models.registry import MODELS
 
-    configs = [judge({"model": {"kind": kind}}) for kind in MODELS]
-    rows = [_facts(config, targets=1) for config in configs]
+    rows: list[dict[str, Any]] = []
+    unusable: list[str] = []
+    for kind in MODELS.names():
+        try:
+            rows.append(_facts(judge({"model": {"kind": kind}}), targets=1))
+        except Exception as error:
+            if kind in MODELS:
+                raise
+            said = error.message if isinstance(error, GymJaxError) else f"model `{kind}` can not be made: {error}"
+            unusable.append(said)
     if as_json:
-        print_json("models list", {"models": rows})
+        print_json("models list", {"models": rows, "unusable": unusable})
         return
     print_table(
         ("kind", "parameters", "FLOPs a window", "trained by", "what"),
-        [(r["kind"], r["parameters"], r["flops"]["forecast"], r["by"], r["what"]) for r in rows],
+        [(r["kind"], r["parameters"], r["flops"]["forecast"], r["by"], r["what"] + _whose(r["package"])) for r in rows],
     )
-    print(f"\nat the defaults: context {configs[0].task.context}, horizon {configs[0].task.horizon}, one channel")
+    task = Task()
+    print(f"\nat the defaults: context {task.context}, horizon {task.horizon}, one channel")
+    for said in unusable:
+        print(f"note: {said}", file=sys.stderr)
 
 
 def show_model(
@@ -46,11 +60,11 @@ def show_model(
 
     from gym_jax.cli.show import print_json, print_table, size
     from gym_jax.config.load import load_config
-    from gym_jax.errors import ConfigError, did_you_mean
+    from gym_jax.errors import ConfigError
     from gym_jax.models.registry import MODELS
 
-    if kind not in MODELS:
-        raise ConfigError(f"no model kind `{kind}`", hint=did_you_mean(kind, MODELS), attempt="gymjax models list")
+    if kind not in MODELS and MODELS.plugin(kind) is None:
+        raise ConfigError(f"no model kind `{kind}`", hint=MODELS.unknown(kind), attempt="gymjax models list")
     options = {"task.context": context, "task.horizon": horizon}
     given = {key: value for key, value in options.items() if value is not None}
     config = load_config([], [f"model={kind}", *(overrides or [])], given)
@@ -64,7 +78,7 @@ def show_model(
     if as_json:
         print_json("models show", facts)
         return
-    print(f"{kind}: {inspect.getdoc(MODELS[kind].module)}\n")
+    print(f"{kind}{_whose(facts['package'])}: {inspect.getdoc(MODELS[kind].module)}\n")
     if facts["settings"]:
         columns = ("value", "default", "type")
         rows = [(f"model.{s['name']}", *(s[c] for c in columns)) for s in facts["settings"]]
@@ -126,8 +140,10 @@ def _facts(config: Any, *, targets: int) -> dict[str, Any]:
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
     ]
     trained = entry.solve is None
+    added = MODELS.plugin(kind)
     return {
         "kind": kind,
+        "package": None if added is None else f"{added.package} {added.version}",
         "what": (inspect.getdoc(entry.module) or "").split("\n")[0],
         "by": "gradient" if trained else ("closed form" if shapes else "nothing to train"),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
@@ -145,6 +161,10 @@ def _facts(config: Any, *, targets: int) -> dict[str, Any]:
         ],
         "shapes": shapes,
     }
+
+
+def _whose(package: str | None) -> str:
+    return "" if package is None else f" (of {package})"
 
 
 def _axes(shape: list[Any]) -> str:

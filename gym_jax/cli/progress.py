@@ -13,7 +13,7 @@ from typing import Any, Literal, TextIO
 
 from gym_jax.cli.crew import crew_closing, crew_line, crew_words, leaving_line, pack_words
 from gym_jax.cli.log import Output, line_of, log
-from gym_jax.cli.show import data_line, tracker_line
+from gym_jax.cli.show import clock, counted_in, data_line, tracker_line
 
 Watch = Callable[[Any], None]
 Style = Literal["rich", "plain", "notebook", "json", "none"]
@@ -105,23 +105,23 @@ def left_out_line(facts: dict[str, Any]) -> str:
     return f"warning: {facts['reason']}; {facts['left_out']:,} steps{whose} were {done}"
 
 
-def epoch_line(facts: dict[str, Any], eta: float | None) -> str:
+def epoch_line(facts: dict[str, Any], eta: float | None, counted: str = "windows") -> str:
     """Return one line for a finished epoch."""
     value = f"  val {facts['val_loss']:<8.5g}{' *' if facts['best'] else '  '}" if "val_loss" in facts else ""
     left = f"  eta {clock(eta)}" if eta is not None else ""
     return (
         f"epoch {facts['epoch']:>{len(str(facts['epochs']))}}/{facts['epochs']}  loss {facts['loss']:<8.5g}{value}"
-        f"  lr {facts['lr']:.2e}  {facts['windows_per_second']:,} windows/s  {facts['seconds']:.1f}s{left}"
+        f"  lr {facts['lr']:.2e}  {facts['windows_per_second']:,} {counted}/s  {facts['seconds']:.1f}s{left}"
         f"{crew_words(facts)}"
     )
 
 
-def chunk_line(facts: dict[str, Any], eta: float | None) -> str:
+def chunk_line(facts: dict[str, Any], eta: float | None, counted: str = "windows") -> str:
     """Return one line for a place inside an epoch."""
     left = f"  eta {clock(eta)}" if eta is not None else ""
     return (
         f"epoch {facts['epoch'] + 1}/{facts['epochs']}  batch {facts['batch']:,}/{facts['batches']:,}"
-        f"  loss {facts['loss']:.5g}  {facts['windows_per_second']:,} windows/s{left}"
+        f"  loss {facts['loss']:.5g}  {facts['windows_per_second']:,} {counted}/s{left}"
     )
 
 
@@ -135,26 +135,19 @@ def closing(facts: dict[str, Any]) -> str:
     return early + (f"restored best epoch {best['epoch']}{value}" if value else f"ended with step {best['step']}")
 
 
-def clock(seconds: float) -> str:
-    """Return a length of time as 1:02:03 or 2:03; one that is not known yet as -:--."""
-    if not math.isfinite(seconds):
-        return "-:--"
-    whole = int(seconds)
-    minutes = f"{whole // 60 % 60}:{whole % 60:02d}"
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else minutes
-
-
 def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
     """Return a function of an event and the time left that says it in lines, the more the higher the verbosity."""
     began = mark = time.monotonic()
+    counted = "windows"
 
     def lines(event: Any, left: float | None) -> list[str]:
-        nonlocal mark
+        nonlocal mark, counted
         facts, passed = event.facts, time.monotonic() - mark
         mark += passed
         out: list[str] = []
         timed = ""
         if event.kind == "start":
+            counted = counted_in(facts)
             out, timed = opening(facts), f"read, judged and planned in {passed:.1f}s"
         elif event.kind == "placement":
             out = placement_lines(facts)
@@ -165,11 +158,11 @@ def make_lines(verbosity: int) -> Callable[[Any, float | None], list[str]]:
         elif event.kind in ("tracker", "sent"):
             out = [tracker_line(facts)]
         elif event.kind == "epoch":
-            out = [epoch_line(facts, left)]
+            out = [epoch_line(facts, left, counted)]
         elif event.kind == "scored":
             out, timed = [closing(facts)], f"scored in {passed:.1f}s, all in all {mark - began:.1f}s"
         elif event.kind == "chunk" and verbosity > 0:
-            out = [f"{chunk_line(facts, left)}  {passed:.2f}s"]
+            out = [f"{chunk_line(facts, left, counted)}  {passed:.2f}s"]
         elif event.kind == "saved" and verbosity > 0:
             out = [f"saved step {facts['step']:,} in {passed:.2f}s"]
         if timed and verbosity > 0:
@@ -201,7 +194,7 @@ def _plain(verbosity: int) -> Iterator[Watch]:
         left = eta.left(event)
         out = lines(event, left)
         if event.kind == "chunk" and not out and time.monotonic() - last > SLOW:
-            out = [chunk_line(event.facts, left)]
+            out = [chunk_line(event.facts, left, eta.counted)]
         if out:
             last = time.monotonic()
             print("\n".join(out), file=sys.stderr, flush=True)
@@ -232,7 +225,7 @@ def _live(verbosity: int) -> Iterator[Watch]:
             if event.kind == "start":
                 progress.update(bar, description="compiling")
             elif left is not None:
-                title, done, total, text = _place(event.facts, left)
+                title, done, total, text = _place(event.facts, left, eta.counted)
                 progress.update(bar, description=title, completed=done, total=total, text=text)
 
         yield watch
@@ -256,7 +249,7 @@ def _notebook(verbosity: int) -> Iterator[Watch]:
             bar = '<progress value="1" max="1"></progress> ' + html.escape(out[0])
             out = out[1:]
         elif left is not None:
-            title, done, total, text = _place(event.facts, left)
+            title, done, total, text = _place(event.facts, left, eta.counted)
             bar = f'<progress value="{done:g}" max="{total}"></progress> {html.escape(f"{title}  {text}")}'
         if event.kind != "epoch":  # the row has it already
             said.extend(out)
@@ -266,26 +259,28 @@ def _notebook(verbosity: int) -> Iterator[Watch]:
     yield watch
 
 
-def _place(facts: dict[str, Any], left: float) -> tuple[str, float, int, str]:
+def _place(facts: dict[str, Any], left: float, counted: str) -> tuple[str, float, int, str]:
     """Return the title, the epochs done and to do, and the numbers of a bar."""
     if "batch" not in facts:
         value = f"val {facts['val_loss']:.4g}  " if "val_loss" in facts else ""
         text = f"loss {facts['loss']:.4g}  {value}eta {clock(left)}{crew_words(facts)}"
         return f"epoch {facts['epoch']}/{facts['epochs']}", facts["epoch"], facts["epochs"], text
     done = facts["epoch"] + facts["batch"] / facts["batches"]
-    text = (
-        f"loss {facts['loss']:.4g}  lr {facts['lr']:.1e}  {facts['windows_per_second']:,} windows/s  eta {clock(left)}"
-    )
+    speed = f"{facts['windows_per_second']:,} {counted}/s"
+    text = f"loss {facts['loss']:.4g}  lr {facts['lr']:.1e}  {speed}  eta {clock(left)}"
     return f"epoch {facts['epoch'] + 1}/{facts['epochs']}", done, facts["epochs"], text
 
 
 class _Eta:
-    """Time left if no early stop comes, out of the time since the first chunk (which compiled) ended."""
+    """What is counted, and the time left if no early stop comes, out of that since the first chunk (which compiled)."""
 
     def __init__(self) -> None:
+        self.counted = "windows"
         self.mark: tuple[float, float] | None = None
 
     def left(self, event: Any) -> float | None:
+        if event.kind == "start":
+            self.counted = counted_in(event.facts)
         if event.kind not in ("chunk", "epoch"):
             return None
         facts = event.facts

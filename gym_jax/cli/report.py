@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gym_jax.cli.candidates import complete_run
+from gym_jax.cli.candidates import complete_plot, complete_run
 from gym_jax.cli.options import AsJson, CompileCache, Platform, Root
 
 
@@ -23,6 +23,10 @@ def report(
     windows: Annotated[int, typer.Option(help="Test windows drawn at random for pictures.", min=2)] = 4096,
     explain: Annotated[bool, typer.Option("--explain", help="Exchange inputs to see which matter, too.")] = False,
     seed: Annotated[int, typer.Option(help="Of the choice of windows.", min=0)] = 0,
+    draw: Annotated[
+        list[str] | None,
+        typer.Option(help="A plug-in's picture too; may be repeated.", autocompletion=complete_plot),
+    ] = None,
     root: Root = None,
     platform: Platform = None,
     compile_cache: CompileCache = None,
@@ -38,7 +42,7 @@ def report(
     choose_platform(platform, compile_cache)
     from gym_jax.run.report import Asked, report_runs
 
-    asked = Asked(target, windows, tuple(series or ()), explain, seed)
+    asked = Asked(target, windows, tuple(series or ()), explain, seed, tuple(draw or ()))
     document = report_runs(runs, html=html, plots=plots, format=format, dark=dark, root=root, asked=asked)
     if as_json:
         print_json("report", document)

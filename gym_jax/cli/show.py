@@ -1,6 +1,7 @@
 """How results and errors are printed: one JSON document, or text for people."""
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -67,10 +68,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
 
 def print_scores(scores: Mapping[str, Any]) -> None:
     """Print the error table of a model beside the baselines, the notes and the verdict."""
+    from gym_jax.metrics import added
+
     model, members = scores["model"], scores.get("members")
     name = f"{model['kind']}, mean of {len(members['seeds'])}" if members else model["kind"]
     for target, own in model["targets"].items():
-        columns = [key for key in (*ERROR_COLUMNS, *LABEL_COLUMNS) if key in own]
+        columns = [*(key for key in (*ERROR_COLUMNS, *LABEL_COLUMNS) if key in own), *added(own)]
         rows = [(name, *(own[key] for key in columns))]
         rows += [(kind, *(block[target][key] for key in columns)) for kind, block in scores["baselines"].items()]
         count = f"{scores['cases']:,} cases" if "cases" in scores else f"{scores['windows']:,} windows"
@@ -161,6 +164,22 @@ def weights_line(step: int | None, weights: str, seeds: Sequence[int] = ()) -> s
     if step is None:
         return f"made with the mean of {len(seeds)} members: {kinds[weights]} of the best step of each"
     return f"made with {kinds[weights]} of step {step:,}" + (f" of the best member, seed {seeds[0]}" if seeds else "")
+
+
+def counted_in(facts: Mapping[str, Any]) -> str:
+    """Return what a run counts: windows of forecasts, rows of a table, or sequences."""
+    if "cases" not in facts:
+        return "windows"
+    return "sequences" if "steps" in facts else "rows"
+
+
+def clock(seconds: float) -> str:
+    """Return a length of time as 1:02:03 or 2:03; one that is not known yet as -:--."""
+    if not math.isfinite(seconds):
+        return "-:--"
+    whole = int(seconds)
+    minutes = f"{whole // 60 % 60}:{whole % 60:02d}"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else minutes
 
 
 def size(count: float) -> str:

@@ -11,7 +11,7 @@ from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, RunInUse, 
 from gym_jax.run.group import members_of
 from gym_jax.run.prune import Chosen, Kept, choose_runs
 from gym_jax.run.ranking import STATUS, Entry, Group, differences, rank, read_entry
-from gym_jax.run.runs import ROOT, empty_removed, list_runs, open_run, remove_run
+from gym_jax.run.runs import ROOT, empty_removed, list_all, list_runs, open_run, remove_run
 
 FIELD = ("mae", "rmse", "r2", "val_loss")
 """Metrics beside the one that ranks."""
@@ -27,7 +27,7 @@ def show_runs(
     model: str | None = None,
 ) -> None:
     """Print a line per run."""
-    rows = [_line(read_entry(run)) for run in list_runs(root)]
+    rows = [_line(read_entry(run)) for run in list_all(root)]
     statuses = _several("--status", status, STATUS)
     kinds = _several("--model", model, (*load_keys()["model"], *{row["model"] for row in rows if row["model"]}))
     rows = [row for row in rows if statuses is None or row["status"] in statuses]
@@ -42,7 +42,7 @@ def show_runs(
     if as_json:
         print_json("runs list", {"root": root or ROOT, "runs": rows})
     elif rows:
-        columns = ("name", "model", "status", "epochs", "steps", "val_loss", "test_mae")
+        columns = ("name", "kind", "model", "status", "epochs", "steps", "val_loss", "test_mae")
         print_table(columns, [[row[key] for key in columns] for row in rows])
     else:
         print(f"no runs in {root or ROOT}" + (" with that status and model" if statuses or kinds else ""))
@@ -176,6 +176,7 @@ def _remove(root: str | None, chosen: list[Chosen], kept: list[Kept]) -> tuple[l
 def _line(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
+        "kind": entry.kind,
         "model": entry.model,
         "status": entry.status,
         "epochs": entry.epochs,

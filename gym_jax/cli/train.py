@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gym_jax.cli.candidates import complete_config, complete_kind, complete_resume, complete_tracker
+from gym_jax.cli.candidates import complete_config, complete_kind, complete_loss, complete_resume, complete_tracker
 from gym_jax.cli.options import AsJson, CompileCache, Overrides, Platform, Root
 
 PANEL = "What to train"
@@ -26,6 +26,10 @@ def train(
             rich_help_panel=PANEL,
             autocompletion=complete_kind,
         ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="Loss; see `gymjax config show loss`.", rich_help_panel=PANEL, autocompletion=complete_loss),
     ] = None,
     data: Annotated[
         str | None,
@@ -121,6 +125,7 @@ def train(
     place = _root_of(overrides or [], root)
     given: dict[str, Any] = {
         "model": model,
+        "loss": loss,
         "data.path": data,
         "data.target": target or None,
         "task.context": context,

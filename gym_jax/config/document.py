@@ -3,11 +3,15 @@
 import shlex
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from gym_jax.config.keys import all_keys, docs_of, fields_of, find_key
 from gym_jax.config.plain import inline, literal
-from gym_jax.config.schema import CHOICES, SCHEMAS, Config
+from gym_jax.config.schema import CHOICES, SCHEMAS, Config, names_of
+from gym_jax.errors import MissingExtra
+from gym_jax.metrics import METRICS
+from gym_jax.track import TRACKERS
 
 REMARK, WIDTH = 44, 120
 """Column where remarks begin, and where they are broken."""
@@ -26,7 +30,7 @@ def to_yaml(tree: Mapping[str, Any], remark: Callable[[str], str] = lambda key: 
 def differences(one: Config, other: Config) -> dict[str, tuple[list[Any], list[Any]]]:
     """Return the dotted keys whose values differ, with both values; [] stands for a key that there is not."""
     first, second = flat(one.document()), flat(other.document())
-    keys = [key for key in all_keys() if key in first or key in second]
+    keys = dict.fromkeys([*(key for key in all_keys() if key in first or key in second), *first, *second])
     values = {key: tuple([tree[key]] if key in tree else [] for tree in (first, second)) for key in keys}
     return {key: (before, after) for key, (before, after) in values.items() if before != after}
 
@@ -70,7 +74,23 @@ def json_schema() -> dict[str, Any]:
                 properties[name] = {"anyOf": [{"$ref": part.pop("$ref")}, {"type": "null"}], **part}
             elif "oneOf" in part:
                 part["oneOf"].append({"type": "null"})
+    _add_plugins(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "gym_jax configuration"}
+
+
+def _add_plugins(schema: dict[str, Any]) -> None:
+    """Add what plug-ins bring to a JSON Schema; one that can not be used brings nothing."""
+    parts = schema["$defs"]
+    for section, known in SCHEMAS.items():
+        part = schema["properties"][section]
+        for kind in names_of(section)[len(known) :]:
+            with suppress(MissingExtra):
+                own = known[kind].model_json_schema()
+                parts |= {**own.pop("$defs", {}), kind: own}
+                part["oneOf"].insert(-1, {"$ref": f"#/$defs/{kind}"})
+                part["discriminator"]["mapping"][kind] = f"#/$defs/{kind}"
+    parts["Track"]["properties"]["to"]["items"]["enum"] = list(TRACKERS.names())
+    parts["Evaluate"]["properties"]["metrics"]["items"]["enum"] = list(METRICS.names())
 
 
 def starting_file(config: Config, name: str) -> str:

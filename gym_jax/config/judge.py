@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gym_jax.config.keys import Key, all_keys, find_key, known_keys, quoted, sections, written
 from gym_jax.config.migrate import migrate
 from gym_jax.config.rules import find_conflicts
-from gym_jax.config.schema import CHOICES, Config
+from gym_jax.config.schema import CHOICES, Config, names_of, which_kind
 from gym_jax.errors import ConfigError, did_you_mean, gathered, nearest
 
 Path = tuple[str, ...]
@@ -105,7 +105,7 @@ def _place(where: Sequence[Any]) -> tuple[list[str], str | None]:
     """Return the path of a complaint, and the kind that pydantic names in it."""
     path = [str(part) for part in where]
     kind = None
-    if len(path) > 1 and path[0] in CHOICES and path[1] in CHOICES[path[0]]:
+    if len(path) > 1 and path[0] in CHOICES and path[1] in names_of(path[0]):
         kind = path.pop(1)
     for n in range(len(path), 0, -1):  # behind the key pydantic names the types of a union that it tried
         if find_key(".".join(path[:n]), kind):
@@ -143,11 +143,11 @@ def _explain(problem: Any, tree: Mapping[str, Any], origins: Origins) -> ConfigE
         return error(f"unknown key `{key}`{origin}", _right_key(path, kind), "config.unknown_key")
     if what == "union_tag_invalid":
         got = _value(tree, (*path, "kind"))
-        return error(f"`{key}.kind={written(got)}`{origin} is not known", did_you_mean(str(got), CHOICES[path[0]]))
+        return error(f"`{key}.kind={written(got)}`{origin} is not known", which_kind(path[0], str(got)))
     if path == ["data"] and isinstance(value, str):
         return error(f"`data={value}`{origin} is no section", f"did you mean `data.path={value}`?")
     if section in CHOICES and path == [section] and isinstance(value, str):
-        hint = did_you_mean(f"{section}.kind={value}", [f"{section}.kind={kind}" for kind in CHOICES[section]])
+        hint = did_you_mean(f"{section}.kind={value}", [f"{section}.kind={kind}" for kind in names_of(section)])
         return error(f"`{key}={value}`{origin} is no section", hint)
     if tuple(path) in sections() and not isinstance(value, Mapping):
         return error(f"`{key}={written(value)}`{origin} is no section", f"it has {', '.join(known_keys(path))}")

@@ -8,6 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 
@@ -15,8 +16,9 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from gym_jax.config.plain import inline
-from gym_jax.config.schema import CHOICES, SCHEMAS, Config
+from gym_jax.config.schema import CHOICES, SCHEMAS, Config, names_of
 from gym_jax.data.words import shown
+from gym_jax.errors import MissingExtra
 
 KIND = "Which one of them; the other keys of this section are its settings."
 NAMES = {"string": "text", "boolean": "true | false", "object": "mapping"}
@@ -90,14 +92,29 @@ def sections() -> frozenset[tuple[str, ...]]:
 
 
 def find_key(path: str, kind: str | None = None) -> Key | None:
-    """Return a setting by its dotted key, as `kind` has it (None: as the first kind that has it)."""
-    found = [key for key in vocabulary() if key.path == path and (kind is None or key.kind in (None, kind))]
+    """Return a setting by its dotted key, as `kind` has it (None: as the first kind of the house that has it)."""
+    section = path.partition(".")[0]
+    added = _of_kind(section, kind) if isinstance(kind, str) and _is_plugin(section, kind) else ()
+    found = [key for key in (*vocabulary(), *added) if key.path == path and (kind is None or key.kind in (None, kind))]
     return found[0] if found else None
+
+
+def keys_of_plugins(section: str) -> list[str]:
+    """Return the dotted keys that the kinds of plug-ins have in a section; one that can not be used has none."""
+    out: list[str] = []
+    for kind in names_of(section)[len(CHOICES[section]) :]:
+        with suppress(MissingExtra):
+            out += [key.path for key in _of_kind(section, kind)]
+    return out
+
+
+def _is_plugin(section: str, kind: str) -> bool:
+    return section in CHOICES and kind not in CHOICES[section] and kind in names_of(section)
 
 
 @cache
 def vocabulary() -> tuple[Key, ...]:
-    """Return every setting, once for each kind that has it."""
+    """Return every setting, once for each kind of the house that has it."""
     out: list[Key] = []
     for section, field in Config.model_fields.items():
         if section not in CHOICES:
@@ -105,10 +122,17 @@ def vocabulary() -> tuple[Key, ...]:
             continue
         words = " | ".join(CHOICES[section]), KIND
         out.append(Key(f"{section}.kind", field.default.kind, None, None, words))
-        for kind, schema in SCHEMAS[section].items():
-            defaults = {name: item.default for name, item in schema.model_fields.items() if name != "kind"}
-            out += [Key(f"{section}.{name}", value, kind, schema) for name, value in defaults.items()]
+        for kind in SCHEMAS[section]:
+            out += _of_kind(section, kind)
     return tuple(out)
+
+
+@cache
+def _of_kind(section: str, kind: str) -> tuple[Key, ...]:
+    """Return the settings of one kind."""
+    schema = SCHEMAS[section][kind]
+    defaults = {name: item.default for name, item in schema.model_fields.items() if name != "kind"}
+    return tuple(Key(f"{section}.{name}", value, kind, schema) for name, value in defaults.items())
 
 
 def _section(path: str, model: Any, default: Any) -> list[Key]:

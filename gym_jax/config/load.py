@@ -11,7 +11,7 @@ from gym_jax.config.compose import Override, compose_file, find_config, find_gro
 from gym_jax.config.judge import judge, origin_of
 from gym_jax.config.keys import all_keys, sections
 from gym_jax.config.migrate import migrate
-from gym_jax.config.schema import CHOICES, Config
+from gym_jax.config.schema import CHOICES, Config, names_of
 from gym_jax.config.tasks import default_kind
 from gym_jax.config.variables import read_variables
 from gym_jax.errors import ConfigError, nearest
@@ -191,7 +191,7 @@ def read_override(text: str) -> Override:
     key, equals, _ = text.partition("=")
     if key and (equals or key.startswith("~")):
         return parse_override(text)
-    kinds = [f"{section}={text}" for section, names in CHOICES.items() if text in names]
+    kinds = [f"{section}={text}" for section in CHOICES if text in names_of(section)]
     close = nearest(text, [*all_keys(), *Config.model_fields], likeness=0.75)
     if text.endswith(".yaml"):
         typed = f"--config {shlex.quote(text)}"

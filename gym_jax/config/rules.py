@@ -5,11 +5,12 @@ from typing import Any
 from gym_jax.config.derive import settings
 from gym_jax.config.plain import inline
 from gym_jax.config.schema import Config, Train
-from gym_jax.config.tasks import FITS
+from gym_jax.config.tasks import FITS, NUMBERS
 from gym_jax.errors import ConfigError
-from gym_jax.losses import HEAD_LOSSES
+from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES
+from gym_jax.plugins import one_line
 
 OWN_SCHEDULE = ("schedule_free",)
 """Optimisers that average along the way and want a constant rate."""
@@ -122,6 +123,13 @@ def find_conflicts(config: Config) -> list[ConfigError]:
         entry.module(horizon=1, **settings(config.model))
     except ConfigError as error:
         out.append(error)
+    except Exception as error:
+        if (plugin := MODELS.plugin(config.model.kind)) is None:
+            raise
+        message = f"{plugin.package} refuses the settings of model={plugin.name}: {one_line(error)}"
+        out.append(
+            ConfigError(message, hint="its settings are told there", attempt=f"gymjax models show {plugin.name}")
+        )
     return out
 
 
@@ -140,7 +148,8 @@ def _misfits(config: Config) -> list[ConfigError]:
             )
         )
 
-    if config.loss.kind not in fit.losses:
+    added = fit.losses == NUMBERS and LOSSES.plugin(config.loss.kind) is not None
+    if config.loss.kind not in fit.losses and not added:
         hint = f"it {fit.asks}, with {' or '.join(fit.losses)}"
         refuse(f"loss={config.loss.kind}", hint, f"loss={fit.losses[0]}")
     if config.data.split.kind not in fit.splits:
@@ -167,7 +176,8 @@ def _misfits_of_cases(config: Config) -> list[ConfigError]:
         out.append(ConfigError(message, hint=hint, attempt=f"gymjax train ... {attempt}", code="config.conflict"))
 
     trained = [name for name, other in MODELS.items() if other.solve is None and "outputs" in other.fields]
-    if config.model.kind not in trained:
+    entry = MODELS[config.model.kind]
+    if entry.solve is not None or "outputs" not in entry.fields:
         hint = f"it forecasts; choose from {', '.join(trained)}"
         refuse(f"model={model.kind} does not go with task.kind={config.task.kind}", hint, f"model={trained[0]}")
     elif getattr(model, "normalise", "none") != "none":

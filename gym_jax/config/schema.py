@@ -1,29 +1,35 @@
 """The whole configuration: frozen, typed, no unknown keys. Every default lives here or where it is used."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field, model_validator
 
-from gym_jax.config.derive import FORBID, choice
+from gym_jax.config.derive import FORBID, choice, name_in, schema_of
 from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.config.tasks import with_task_defaults
 from gym_jax.data.preprocess import Preprocessing
 from gym_jax.data.reading import Reading
 from gym_jax.data.split import Splitting
 from gym_jax.data.statistic import WindowStatistic
+from gym_jax.errors import did_you_mean
 from gym_jax.losses import HEAD_LOSSES, LOSSES
+from gym_jax.metrics import METRICS
 from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, Rate
-from gym_jax.types import Compile, Placement, Positive, TrackerName
+from gym_jax.plugins import Registry
+from gym_jax.track import TRACKERS
+from gym_jax.types import Compile, Placement, Positive
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 Text = Annotated[str, Field(min_length=1)]
 OnNan = Literal["stop", "skip", "rollback"]
 """What is made of a step whose loss, gradient or parameters are not finite."""
+Metric: TypeAlias = Any if TYPE_CHECKING else name_in(METRICS)
+Tracker: TypeAlias = Any if TYPE_CHECKING else name_in(TRACKERS)
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -140,6 +146,8 @@ class Evaluate(Section):
     """Simple answers that the scores are held against: by default those that suit the task."""
     season: Positive | None = None
     """Steps of a season for the seasonal baseline and MASE; null takes a day (a week for daily data)."""
+    metrics: tuple[Metric, ...] = ()
+    """Metrics of plug-ins that scores have beside the house's own, which are always there."""
 
 
 class Track(Section):
@@ -149,7 +157,7 @@ class Track(Section):
     """Of log.jsonl in the run folder: `debug` notes every chunk and save too."""
     profile: Count = 0
     """Chunks to trace with JAX's profiler, after the one that compiles; the trace lies in the run folder."""
-    to: tuple[TrackerName, ...] = ()
+    to: tuple[Tracker, ...] = ()
     """Trackers that get the curves, settings and scores too; metrics.jsonl has every epoch in any case."""
     every: Annotated[float, Ge(0)] = 10.0
     """Shortest seconds between two points within an epoch; 0 sends every chunk. Epochs are always sent."""
@@ -180,6 +188,40 @@ class Run(Section):
     """The step of the parent that it begins with; null takes the newest."""
 
 
+SCHEMAS: dict[str, dict[str, type[BaseModel]]] = {
+    "model": Registry(
+        "models",
+        {kind: schema_of(kind, entry.module) for kind, entry in MODELS.items()},
+        lambda kind, _: schema_of(kind, MODELS[kind].module),
+    ),
+    "loss": Registry(
+        "losses",
+        {kind: schema_of(kind, loss) for kind, loss in (LOSSES | HEAD_LOSSES).items()},
+        lambda kind, _: schema_of(kind, LOSSES[kind]),
+    ),
+    "optim": {kind: schema_of(kind, make, {"lr": (Rate, 1e-3)}) for kind, make in OPTIMISERS.items()},
+    "schedule": {
+        kind: schema_of(kind, make, {"steps": (Positive | None, None)})
+        for kind, make in (SCHEDULES | HOST_SCHEDULES).items()
+    },
+}
+"""The schema of every kind of the sections that choose one."""
+CHOICES: dict[str, tuple[str, ...]] = {section: tuple(schemas) for section, schemas in SCHEMAS.items()}
+"""Sections that choose a kind, and the house's own kinds."""
+
+
+def names_of(section: str) -> tuple[str, ...]:
+    """Return the kinds that a section may be, those of plug-ins last."""
+    known = SCHEMAS[section]
+    return known.names() if isinstance(known, Registry) else tuple(known)
+
+
+def which_kind(section: str, kind: str) -> str:
+    """Return a hint at the kind that was meant by one that there is not."""
+    known = SCHEMAS[section]
+    return known.unknown(kind) if isinstance(known, Registry) else did_you_mean(kind, known)
+
+
 if TYPE_CHECKING:
     ModelChoice: TypeAlias = Any
     LossChoice: TypeAlias = Any
@@ -187,12 +229,10 @@ if TYPE_CHECKING:
     ScheduleChoice: TypeAlias = Any
     DEFAULT_MODEL = DEFAULT_LOSS = DEFAULT_OPTIM = DEFAULT_SCHEDULE = None
 else:
-    ModelChoice, DEFAULT_MODEL = choice({name: kind.module for name, kind in MODELS.items()}, "lstm")
-    LossChoice, DEFAULT_LOSS = choice(LOSSES | HEAD_LOSSES, "mae")
-    OptimChoice, DEFAULT_OPTIM = choice(OPTIMISERS, "adamw", common={"lr": (Rate, 1e-3)})
-    ScheduleChoice, DEFAULT_SCHEDULE = choice(
-        SCHEDULES | HOST_SCHEDULES, "warmup_cosine", common={"steps": (Positive | None, None)}
-    )
+    ModelChoice, DEFAULT_MODEL = choice(SCHEMAS["model"], "lstm")
+    LossChoice, DEFAULT_LOSS = choice(SCHEMAS["loss"], "mae")
+    OptimChoice, DEFAULT_OPTIM = choice(SCHEMAS["optim"], "adamw")
+    ScheduleChoice, DEFAULT_SCHEDULE = choice(SCHEMAS["schedule"], "warmup_cosine")
 
 
 class Config(Section):
@@ -226,19 +266,3 @@ class Config(Section):
     def document(self) -> dict[str, Any]:
         """Return plain JSON values; loading them gives the same configuration."""
         return self.model_dump(mode="json")
-
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "model": tuple(MODELS),
-    "loss": (*LOSSES, *HEAD_LOSSES),
-    "optim": tuple(OPTIMISERS),
-    "schedule": (*SCHEDULES, *HOST_SCHEDULES),
-}
-"""Sections that choose a kind, and the kinds there are."""
-SCHEMAS: dict[str, dict[str, type[BaseModel]]] = {
-    section: {
-        schema.model_fields["kind"].default: schema for schema in get_args(Config.model_fields[section].annotation)
-    }
-    for section in CHOICES
-}
-"""The schema of every kind of these sections."""

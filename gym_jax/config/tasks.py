@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from gym_jax.data.split import OF_CASES
 from gym_jax.losses import HEAD_LOSSES, LOSSES
+from gym_jax.plugins import Registry
 
 NUMBERS = (*LOSSES, "quantiles", "gaussian")
 """Losses of numbers."""
@@ -55,7 +56,7 @@ FITS: dict[str, Fit] = {
         tuple(name for name in HEAD_LOSSES if name not in NUMBERS),
         OF_CASES,
         ("majority", "nearest"),
-        (*OF_TIME, "data.scale.log1p"),
+        (*OF_TIME, "data.scale.log1p", "evaluate.metrics"),
         {**_CASES, "loss.kind": "cross_entropy", "evaluate.baselines": ("majority", "nearest")},
     ),
 }
@@ -69,7 +70,7 @@ def task_of(tree: Mapping[str, Any]) -> str:
     return kind if kind in FITS else "forecast"
 
 
-def with_task_defaults(tree: Mapping[str, Any], models: Mapping[str, Any], model: str) -> dict[str, Any]:
+def with_task_defaults(tree: Mapping[str, Any], models: Registry[Any], model: str) -> dict[str, Any]:
     """Return a tree with the defaults of its task where it says nothing; `model` is the kind of one that has none."""
     out = dict(tree)
     for path, value in FITS[task_of(tree)].defaults.items():
@@ -83,9 +84,9 @@ def default_kind(section: str, tree: Mapping[str, Any], usual: str) -> str:
     return str(FITS[task_of(tree)].defaults.get(f"{section}.kind", usual))
 
 
-def _normalises(section: Any, models: Mapping[str, Any], model: str) -> bool:
+def _normalises(section: Any, models: Registry[Any], model: str) -> bool:
     kind = section.get("kind", model) if isinstance(section, Mapping) else model
-    return kind in models and "normalise" in models[kind].fields
+    return isinstance(kind, str) and kind in models.names() and "normalise" in models[kind].fields
 
 
 def _filled(tree: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gym_jax.config.keys import all_keys, sections
+from gym_jax.config.keys import all_keys, keys_of_plugins, sections
 from gym_jax.config.schema import CHOICES
 from gym_jax.errors import ConfigError, nearest
+from gym_jax.plugins import SWITCH
 
 PREFIX = "GYMJAX_"
-RESERVED = frozenset({"GYMJAX_DEBUG", "GYMJAX_DATA"})
-"""Variables that are no settings: tracebacks on, and the folder of real traces that tests and experiments read."""
+RESERVED = frozenset({"GYMJAX_DEBUG", "GYMJAX_DATA", SWITCH})
+"""Variables that are no settings: tracebacks on, the folder of real traces that tests read, plug-ins off."""
 
 
 class Variable(NamedTuple):
@@ -31,6 +32,9 @@ def read_variables(environ: Mapping[str, str]) -> tuple[list[Variable], list[Con
     A name that resembles no setting is somebody else's: Kubernetes makes GYMJAX_SERVICE_HOST of a service `gymjax`.
     """
     known = {variable_of(key): key for key in all_keys()} | {variable_of(section): section for section in CHOICES}
+    for section in CHOICES:
+        if any(name.startswith(f"{variable_of(section)}_") and name not in known for name in environ):
+            known |= {variable_of(key): key for key in keys_of_plugins(section)}
     found: list[Variable] = []
     problems: list[ConfigError] = []
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gym_jax.config.judge import judge
-from gym_jax.config.keys import find_key
+from gym_jax.config.keys import find_key, keys_of_plugins
 from gym_jax.config.load import merge
 from gym_jax.config.schema import CHOICES, Config
 
@@ -36,7 +36,9 @@ def is_choice(key: str) -> bool:
 def belongs(key: str, kinds: Mapping[str, str]) -> bool:
     """Return whether a setting is one of the kinds that its section has; a key that nobody has belongs everywhere."""
     section = key.split(".")[0]
-    return section not in kinds or find_key(key) is None or find_key(key, kinds[section]) is not None
+    if section not in kinds or find_key(key, kinds[section]) is not None:
+        return True
+    return find_key(key) is None and key not in keys_of_plugins(section)
 
 
 def kinds_of(config: Config, values: Mapping[str, Any]) -> dict[str, str]:

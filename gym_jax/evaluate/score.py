@@ -142,20 +142,23 @@ def _add(
     return tuple(out)
 
 
-def report(totals: Sequence[Target], panel: Panel, naive: Float[np.ndarray, "series targets"]) -> dict[str, Any]:
+def report(
+    totals: Sequence[Target], panel: Panel, naive: Float[np.ndarray, "series targets"], more: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the errors as plain JSON, a block per target: overall, per horizon step and per series.
 
-    MASE overall is the mean over series (Makridakis et al. 2020), per horizon step the mean over values.
+    MASE overall is the mean over series (Makridakis et al. 2020), per horizon step the mean over values. `more` names
+    metrics of plug-ins.
     """
     out: dict[str, Any] = {}
     for channel, (overall, horizon, series, scaled_horizon) in enumerate(totals):
-        per_series = summarise(series, naive[:, channel])
-        block: dict[str, Any] = {key: float(value[0]) for key, value in summarise(overall).items()}
+        per_series = summarise(series, naive[:, channel], more)
+        block: dict[str, Any] = {key: float(value[0]) for key, value in summarise(overall, more=more).items()}
         scaled = per_series["mase"]
         block["mase"] = float(np.nanmean(scaled)) if np.isfinite(scaled).any() else float("nan")
         block["count"] = int(overall.count[0])
         block = {key: plain(value) for key, value in block.items()}
-        per_horizon = {**summarise(horizon), "mase": summarise(scaled_horizon)["mae"]}
+        per_horizon = {**summarise(horizon, more=more), "mase": summarise(scaled_horizon)["mae"]}
         block["per_horizon"] = {key: plain(value) for key, value in per_horizon.items()}
         block["per_series"] = {"id": list(panel.series)} | {key: plain(value) for key, value in per_series.items()}
         out[panel.channels[channel]] = block

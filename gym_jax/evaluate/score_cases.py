@@ -1,6 +1,6 @@
 """Answers of a model to cases, and how good they are, in the data's units."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,17 @@ def report_numbers(
     truth: Float[np.ndarray, "cases targets"],
     names: tuple[str, ...],
     quantiles: Mapping[float, Float[np.ndarray, "cases targets"]] | None = None,
+    more: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the errors of each target as plain JSON; `below` is how often the truth was at or below each quantile."""
+    """Return the errors of each target as plain JSON; `below` is how often the truth was at or below each quantile.
+
+    `more` names metrics of plug-ins.
+    """
     out: dict[str, Any] = {}
     for column, name in enumerate(names):
         known, nobody = ~np.isnan(truth[:, column]), np.zeros(len(truth), np.int64)
         totals = measure(said[:, column], truth[:, column], known, nobody, 1)
-        block = {key: plain(float(value[0])) for key, value in summarise(totals).items() if key in NUMBER_METRICS}
+        block = {key: plain(float(value[0])) for key, value in summarise(totals, more=more).items() if key != OF_SERIES}
         out[name] = {**block, "count": int(totals.count[0])}
         if quantiles:
             shares = {

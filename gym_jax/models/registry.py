@@ -12,6 +12,7 @@ from gym_jax.models.lstm import LSTM
 from gym_jax.models.mlp import MLP
 from gym_jax.models.naive import Last, Seasonal
 from gym_jax.models.transformer import Transformer
+from gym_jax.plugins import Registry, describe
 
 
 class Kind(NamedTuple):
@@ -26,16 +27,34 @@ class Kind(NamedTuple):
         return frozenset(field.name for field in dataclasses.fields(self.module))
 
 
+TASK = ("horizon", "targets")
+"""Fields that every module has: what it is asked."""
+
+
+def kind_of(name: str, thing: Any) -> Kind:
+    """Return the entry of a module, or of a `Kind`, that somebody adds. Raises TypeError when it is none."""
+    entry = thing if isinstance(thing, Kind) else Kind(thing)
+    if not (isinstance(entry.module, type) and issubclass(entry.module, nn.Module)):
+        raise TypeError(f"it is {describe(thing)}, not a Flax Linen module")
+    if lacks := [field for field in TASK if field not in entry.fields]:
+        raise TypeError(f"its module has no field {' and no '.join(lacks)}")
+    return entry
+
+
 def _nothing(model: Any, examples: Any, order: Any) -> dict[str, Any]:
     return {}
 
 
-MODELS: dict[str, Kind] = {
-    "mlp": Kind(MLP),
-    "lstm": Kind(LSTM),
-    "transformer": Kind(Transformer),
-    "fcn": Kind(FCN),
-    "linear": Kind(Linear, solve_linear),
-    "last": Kind(Last, _nothing),
-    "seasonal": Kind(Seasonal, _nothing),
-}
+MODELS = Registry(
+    "models",
+    {
+        "mlp": Kind(MLP),
+        "lstm": Kind(LSTM),
+        "transformer": Kind(Transformer),
+        "fcn": Kind(FCN),
+        "linear": Kind(Linear, solve_linear),
+        "last": Kind(Last, _nothing),
+        "seasonal": Kind(Seasonal, _nothing),
+    },
+    kind_of,
+)

@@ -19,13 +19,11 @@ from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError, ConfigError
 from gym_jax.run.allocate import Read, read_workloads
 from gym_jax.run.environment import environment
-from gym_jax.run.folder import RunFolder, now
+from gym_jax.run.folder import ALLOCATION, RunFolder, now
 from gym_jax.run.runs import ROOT, create_run
 from gym_jax.train.checkpoint import restore_checkpoint, save_checkpoint
 from gym_jax.types import Inputs
 
-FILE = "allocation.json"
-"""What tells the folder of a learned allocation from others."""
 RISKS = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Shares of the time in violation that prices are tuned for; between them they are interpolated."""
 
@@ -95,7 +93,7 @@ def train_allocation(
     with folder.lock():
         state = {"params": learned.params, "mean": learned.mean, "deviation": learned.deviation}
         save_checkpoint(folder.checkpoints, 1, jax.tree.map(jnp.asarray, state))
-        folder.write_json(FILE, facts)  # last: it makes the folder what it is
+        folder.write_json(ALLOCATION, facts)  # last: it makes the folder what it is
     return folder, facts
 
 
@@ -106,10 +104,10 @@ def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFold
     """
     below = Path(ROOT if root is None else root).expanduser()
     if str(path) == "latest":
-        found = sorted(below.glob(f"*/{FILE}"), key=lambda file: file.stat().st_mtime)
+        found = sorted(below.glob(f"*/{ALLOCATION}"), key=lambda file: file.stat().st_mtime)
         places = [file.parent for file in found[-1:]]
     else:
-        places = [place for place in (Path(path).expanduser(), below / Path(path)) if (place / FILE).is_file()]
+        places = [place for place in (Path(path).expanduser(), below / Path(path)) if (place / ALLOCATION).is_file()]
     if places:
         return RunFolder(places[0])
     forecast = any((place / "config.yaml").is_file() for place in (Path(path).expanduser(), below / Path(path)))
@@ -125,7 +123,7 @@ def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFold
 
 def load_allocation(folder: RunFolder) -> Allocation:
     """Return what is kept in a folder. Raises CheckpointError when it is damaged."""
-    facts = folder.read_json(FILE)
+    facts = folder.read_json(ALLOCATION)
     try:
         protocol = Protocol(**{**facts["protocol"], "risks": tuple(facts["protocol"]["risks"])})
         prices = {float(risk): Price(**price) for risk, price in facts["prices"].items()}
@@ -135,7 +133,7 @@ def load_allocation(folder: RunFolder) -> Allocation:
         resource = facts["resource"]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{folder.path / FILE} is not what was written: {error}", hint="the folder is damaged; learn anew"
+            f"{folder.path / ALLOCATION} is not what was written: {error}", hint="the folder is damaged; learn anew"
         ) from error
     if levels != LEVELS:
         raise CheckpointError(f"{folder.path} has other quantiles than this version", hint="learn it anew")

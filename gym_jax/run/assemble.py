@@ -22,7 +22,7 @@ from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_p
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
-from gym_jax.losses import HEAD_LOSSES, LOSSES, form_of, outputs_of, point_of, quantiles_of
+from gym_jax.losses import form_of, loss_of, outputs_of, point_of, quantiles_of
 from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, clipped, frozen, matching, rescalable
 from gym_jax.run.coming import coming_of
@@ -243,7 +243,7 @@ def reading(model: Any, examples: Any) -> Any:
 
 def build_loss(config: Config) -> Loss:
     """Return the configured loss."""
-    return functools.partial((LOSSES | HEAD_LOSSES)[config.loss.kind], **settings(config.loss))
+    return functools.partial(loss_of(config.loss.kind), **settings(config.loss))
 
 
 def build_point(config: Config) -> Callable[[Any], Any]:

@@ -97,7 +97,7 @@ def find_problems(
         out.append(ConfigError(message, hint=hint, attempt=f"gymjax bench {attempt}", code="usage"))
 
     for option, given in words.items():
-        known = WORDS[option]
+        known = (*WORDS[option], *(MODELS.names()[len(MODELS) :] if option == "model" else ()))
         for word in _once(given) or []:
             if option == "model" and word in MODELS and word not in known:
                 refuse(f"--model {word} is not trained by gradient", "it has no steps to time", "--model lstm")

@@ -9,6 +9,12 @@ from typing import Any
 import jax
 
 from gym_jax import __version__
+from gym_jax.config.schema import Config
+from gym_jax.losses import LOSSES
+from gym_jax.metrics import METRICS
+from gym_jax.models.registry import MODELS
+from gym_jax.plugins import Registry
+from gym_jax.track import TRACKERS
 
 PACKAGES = (
     "jax",
@@ -22,6 +28,17 @@ PACKAGES = (
     "pydantic",
     "hydra-core",
 )
+
+
+REGISTRIES: tuple[Registry[Any], ...] = (MODELS, LOSSES, METRICS, TRACKERS)
+"""Of what settings may name."""
+
+
+def plugins_of(config: Config) -> list[dict[str, str]]:
+    """Return the plug-ins that a configuration names, as plain JSON."""
+    named = ((config.model.kind,), (config.loss.kind,), config.evaluate.metrics, config.track.to)
+    found = [registry.plugin(name) for registry, names in zip(REGISTRIES, named, strict=True) for name in names]
+    return [plugin.facts for plugin in found if plugin is not None]
 
 
 def environment() -> dict[str, Any]:

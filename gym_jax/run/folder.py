@@ -37,6 +37,8 @@ from gym_jax.files import sync, write_synced
 
 LOCK_TRIES = 5
 """Of a lock that is held, 10 ms apart."""
+ALLOCATION = "allocation.json"
+"""What a learned allocation has in place of a configuration."""
 PINS = "pins.jsonl"
 """The steps that other runs began from: they stay as long as the run does."""
 
@@ -142,12 +144,12 @@ class RunFolder:
 
     def began(self) -> str:
         """Return when the run began; for runs of earlier versions, when their settings were written."""
-        try:
-            if time := self.read_json("env.json").get("began"):
-                return str(time)
-        except CheckpointError:
-            pass
-        return stamp((self.path / "config.yaml").stat().st_mtime)
+        for name in ("env.json", ALLOCATION):
+            with suppress(CheckpointError):
+                if time := self.read_json(name).get("began"):
+                    return str(time)
+        settings = self.path / "config.yaml"
+        return stamp((settings if settings.exists() else self.path).stat().st_mtime)
 
     def in_use(self) -> bool:
         """Return whether another process holds the lock; nothing is written."""

@@ -11,7 +11,9 @@ from jaxtyping import PyTree
 from gym_jax.config.judge import judge
 from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError, ConfigError
+from gym_jax.plugins import refuse_gone
 from gym_jax.run.assemble import Shape, build_model, build_optimiser, reading
+from gym_jax.run.environment import REGISTRIES
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, best_member, is_group, sound_members
 from gym_jax.run.snapshot import read_stopping
@@ -28,7 +30,10 @@ TRIES = 20
 
 
 def read_config(run: RunFolder) -> Config:
-    """Return the configuration of a run. Raises CheckpointError when it is of another version, damaged or no run."""
+    """Return the configuration of a run.
+
+    Raises CheckpointError when it is of another version, damaged or no run, MissingExtra when its plug-in is gone.
+    """
     if not run.read_json("data.json"):
         raise CheckpointError(
             f"{run.path} is no run: it has no data.json",
@@ -38,6 +43,7 @@ def read_config(run: RunFolder) -> Config:
     try:
         return judge(run.read_config())
     except ConfigError as error:
+        refuse_gone(run.read_json("env.json"), REGISTRIES)
         raise CheckpointError(
             f"{run.path / 'config.yaml'}: {error.message}",
             hint="it was changed by hand, or written by another version of gym_jax",

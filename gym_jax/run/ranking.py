@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, did_you_mean, nearest
 from gym_jax.metrics import HIGHER
-from gym_jax.run.folder import RunFolder
+from gym_jax.run.folder import ALLOCATION, RunFolder
 
 STATUS = ("done", "stopped", "failed", "pruned", "running", "damaged", "unknown")
 READING = ("policy", "resample", "units", "split")
@@ -22,6 +22,8 @@ class Entry(NamedTuple):
     run: RunFolder
     status: str
     model: str | None = None
+    kind: str | None = None
+    """Of its task, or `allocation` where one was learnt."""
     epochs: int | None = None
     steps: int | None = None
     val_loss: float | None = None
@@ -56,8 +58,11 @@ class Group(NamedTuple):
 
 
 def read_entry(run: RunFolder) -> Entry:
-    """Return what a run is; a run that can not be read is `damaged`."""
+    """Return what a run, or a learned allocation, is; what can not be read is `damaged`."""
     try:
+        if (run.path / ALLOCATION).is_file():
+            run.read_json(ALLOCATION)
+            return Entry(run, "done", "learned", "allocation")
         status, scores, config = run.read_json("status.json"), run.read_json("scores.json"), run.read_config()
         targets = scores.get("model", {}).get("targets", {})
         known = status.get("status", "unknown")
@@ -65,6 +70,7 @@ def read_entry(run: RunFolder) -> Entry:
             run,
             "stopped" if known == "running" and not run.in_use() else known,  # killed without a word
             config["model"]["kind"],
+            config.get("task", {}).get("kind"),
             status.get("epochs"),
             status.get("steps"),
             _val_loss(status.get("best", {})),

@@ -23,11 +23,13 @@ from gym_jax.run.report_parts import (
     verdicts,
 )
 from gym_jax.run.report_pictures import (
+    added_part,
     errors_part,
     forecasts_part,
     importance_part,
     intervals_part,
     labels_part,
+    refuse_plots,
     residuals_part,
 )
 from gym_jax.run.report_run import Asked, Reported, open_report
@@ -44,13 +46,14 @@ PARTS: dict[str, tuple[str, Callable[[Reported], list[Any]]]] = {
     "residuals": ("Residuals", residuals_part),
     "intervals": ("Intervals", intervals_part),
     "importance": ("What it looks at", importance_part),
+    "added": ("Pictures of plug-ins", added_part),
     "allocation": ("Allocation", allocation_part),
     "data": ("Data", data_part),
     "environment": ("Environment", environment_part),
     "reproduce": ("How to make it again", reproduce_part),
 }
 """The parts of a page about one run, in order, each with its heading; an empty one is left out."""
-SHORT = ("scores", "seeds", "forecasts", "labels", "intervals", "data", "environment", "reproduce")
+SHORT = ("scores", "seeds", "forecasts", "labels", "intervals", "added", "data", "environment", "reproduce")
 """What is shown of each of several runs, below their comparison and what each was trained on."""
 SHORTEST = ("scores", "data", "environment", "reproduce")
 """The same of more than `FEW` runs: no pictures, so that the page stays small."""
@@ -73,6 +76,7 @@ def report_runs(
     written, CheckpointError when a run is none, StorageError.
     """
     _refuse(html, plots, format)
+    refuse_plots(asked.draw)
     page = make_page(runs, root=root, asked=asked)
     document: dict[str, Any] = {
         "runs": [str(folder.path) for folder in open_runs(runs, root)],

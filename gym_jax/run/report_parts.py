@@ -6,6 +6,8 @@ from typing import Any
 
 from gym_jax.data.panel import describe_span
 from gym_jax.data.split import FIELDS
+from gym_jax.metrics import added
+from gym_jax.plugins import recorded
 from gym_jax.report.page import Code, Picture, Table, Words, shown
 from gym_jax.report.training import seed_spread, throughput, training_curves
 from gym_jax.run.report_run import Reported
@@ -59,7 +61,7 @@ def scores_part(run: Reported) -> list[Any]:
     blocks: list[Any] = []
     count = f"{scores['cases']:,} cases" if "cases" in scores else f"{scores['windows']:,} windows"
     for target, own in scores["model"]["targets"].items():
-        columns = [key for key in (*NUMBERS, *LABELS) if key in own]
+        columns = [*(key for key in (*NUMBERS, *LABELS) if key in own), *added(own)]
         name = scores["model"]["kind"] + (f", mean of {len(run.members)} seeds" if run.members else "")
         rows = [(name, *(own[key] for key in columns))]
         rows += [(kind, *(block[target][key] for key in columns)) for kind, block in scores["baselines"].items()]
@@ -138,6 +140,7 @@ def environment_part(run: Reported) -> list[Any]:
         ("machine", known.get("machine")),
         ("devices", ", ".join(known.get("devices", ()))),
         *((name, version) for name, version in known.get("packages", {}).items()),
+        *((f"plug-in {one['group']}/{one['name']}", f"{one['package']} {one['version']}") for one in recorded(known)),
         ("git commit of the working folder", commit),
         *((name, run.choices.get(name)) for name in ("placement", "devices", "compile", "chunk")),
     ]

@@ -2,11 +2,15 @@
 
 import functools
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gym_jax.errors import ConfigError
 from gym_jax.evaluate.labels import auroc, roc_points
+from gym_jax.plugins import Plugin, describe, one_line, unusable
+from gym_jax.report import PLOTS
 from gym_jax.report.breakdown import MOST, error_by_hour, error_by_series, error_by_step
 from gym_jax.report.coverage import calibration, interval_width
 from gym_jax.report.explanation import importance
@@ -25,21 +29,17 @@ def forecasts_part(run: Reported) -> list[Any]:
     """Return forecasts over series of the test part, and all of the sample against what came."""
     blocks: list[Any] = []
     named: dict[str, Any] = {"quantity": run.target, "unit": run.unit}
+    pairs = _pairs(run)
+    if pairs is None:
+        return []
+    predicted, actual, caption = pairs
     if run.sampled is not None:
         views = [view for view in run.sampled.views if len(view.times)]
         names = "; ".join(view.name + (f", {view.about}" if view.about else "") for view in views)
-        caption = "The end of the test part. A line breaks where a new forecast begins; each knows what was before it."
+        below = "The end of the test part. A line breaks where a new forecast begins; each knows what was before it."
         if views:
             draw = functools.partial(forecast_bands, views, **named)
-            blocks.append(
-                Picture("forecast_bands", draw, f"Forecasts of {run.target} over what came: {names}.", caption)
-            )
-        predicted, actual = run.sampled.predicted, run.sampled.actual
-        caption = _sample(run)
-    elif run.said is not None and not run.said.classes:
-        predicted, actual, caption = run.said.answers[:, 0], run.said.truth, "Every case of the test part."
-    else:
-        return []
+            blocks.append(Picture("forecast_bands", draw, f"Forecasts of {run.target} over what came: {names}.", below))
     known = np.isfinite(actual)
     fit = run.own.get("r2")
     alt = f"Forecast against observed {run.target}" + (
@@ -94,12 +94,11 @@ def errors_part(run: Reported) -> list[Any]:
 def residuals_part(run: Reported) -> list[Any]:
     """Return how residuals are spread, and of forecasts how they hang together."""
     named: dict[str, Any] = {"quantity": run.target, "unit": run.unit}
-    if run.sampled is not None:
-        residuals, caption = (run.sampled.predicted - run.sampled.actual).ravel(), _sample(run)
-    elif run.said is not None and not run.said.classes:
-        residuals, caption = run.said.answers[:, 0] - run.said.truth, "Every case of the test part."
-    else:
+    pairs = _pairs(run)
+    if pairs is None:
         return []
+    predicted, actual, caption = pairs
+    residuals = (predicted - actual).ravel()
     residuals = residuals[np.isfinite(residuals)]
     if not len(residuals):
         return []
@@ -211,6 +210,51 @@ def importance_part(run: Reported) -> list[Any]:
         Picture("importance", draw, alt, caption),
         Table("Inputs", ("input", "kind", "mae +", "sd"), rows, folded=True),
     ]
+
+
+def added_part(run: Reported) -> list[Any]:
+    """Return the pictures of plug-ins that were asked for, of the forecasts and what came."""
+    pairs = _pairs(run)
+    if pairs is None:
+        return []
+    predicted, actual, caption = pairs
+    out = []
+    for name in run.draw:
+        plugin = PLOTS.plugin(name)
+        assert plugin is not None  # `refuse_plots` has looked
+        draw = functools.partial(_draw, plugin, predicted.ravel(), actual.ravel(), quantity=run.target, unit=run.unit)
+        out.append(Picture(name, draw, f"{name} of {plugin.package}: forecast and observed {run.target}.", caption))
+    return out
+
+
+def refuse_plots(names: Sequence[str]) -> None:
+    """Raise ConfigError on a name that is no plug-in's picture, MissingExtra on one that can not be used."""
+    for name in names:
+        if PLOTS.plugin(name) is None:
+            hint = "a page has it where it can be drawn" if name in PLOTS else PLOTS.unknown(name)
+            raise ConfigError(f"--draw {name} is no picture of a plug-in", hint=hint, attempt="gymjax doctor")
+        PLOTS[name]
+
+
+def _draw(plugin: Plugin, *arrays: np.ndarray, **settings: Any) -> Any:
+    from matplotlib.figure import Figure
+
+    try:
+        figure = PLOTS[plugin.name](*arrays, **settings)
+    except Exception as error:
+        raise unusable(plugin, one_line(error)) from error
+    if not isinstance(figure, Figure):
+        raise unusable(plugin, f"it makes {describe(figure)}, not a figure")
+    return figure
+
+
+def _pairs(run: Reported) -> tuple[np.ndarray, np.ndarray, str] | None:
+    """Return forecasts, what came, and which they are in words; None of labels, and where there are none."""
+    if run.sampled is not None:
+        return run.sampled.predicted, run.sampled.actual, _sample(run)
+    if run.said is not None and not run.said.classes:
+        return run.said.answers[:, 0], run.said.truth, "Every case of the test part."
+    return None
 
 
 def _quantiles(run: Reported) -> dict[float, float]:

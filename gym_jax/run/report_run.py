@@ -33,6 +33,8 @@ class Asked(NamedTuple):
     explain: bool = False
     """Whether inputs are exchanged to see which matter."""
     seed: int = 0
+    draw: tuple[str, ...] = ()
+    """Pictures of plug-ins that are drawn too."""
 
 
 class Said(NamedTuple):
@@ -71,6 +73,8 @@ class Reported(NamedTuple):
     explained: dict[str, Any] | None
     missing: list[str]
     notes: list[str]
+    draw: tuple[str, ...] = ()
+    """Pictures of plug-ins that were asked for."""
 
     @property
     def parameters(self) -> int | None:
@@ -158,6 +162,7 @@ def open_report(folder: RunFolder, name: str, asked: Asked) -> Reported:
         explained,
         missing,
         notes,
+        asked.draw,
     )
 
 

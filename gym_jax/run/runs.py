@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gym_jax.errors import CheckpointError, ConfigError, StorageError
-from gym_jax.run.folder import RunFolder
+from gym_jax.run.folder import ALLOCATION, RunFolder
 
 ROOT = "runs"
 """Where runs are kept when nothing else is said."""
@@ -83,6 +83,13 @@ def list_runs(root: str | Path | None = None) -> list[RunFolder]:
     """Return the runs under `root`, by the time they began, oldest first."""
     found = [RunFolder(path.parent) for path in Path(ROOT if root is None else root).expanduser().glob("*/config.yaml")]
     return sorted(found, key=lambda run: (run.began(), run.path))
+
+
+def list_all(root: str | Path | None = None) -> list[RunFolder]:
+    """Return the runs and the learned allocations under `root`, by the time they began, oldest first."""
+    place = Path(ROOT if root is None else root).expanduser()
+    learned = [RunFolder(path.parent) for path in place.glob(f"*/{ALLOCATION}")]
+    return sorted([*list_runs(root), *learned], key=lambda run: (run.began(), run.path))
 
 
 def is_made_here(run: RunFolder) -> bool:

@@ -79,7 +79,8 @@ def score_cases(
         }
 
     alone = reports[:-1]
-    metrics = tuple(LABEL_METRICS) if config.task.kind == "classify" else NUMBER_METRICS
+    numbers = (*NUMBER_METRICS, *config.evaluate.metrics)
+    metrics = tuple(LABEL_METRICS) if config.task.kind == "classify" else numbers
     spread = {"members": {"seeds": list(members), "targets": spread_of(alone, metrics)}}
     return GroupScores(scores(reports[-1], spread), dict(zip(members, map(scores, alone), strict=True)))
 
@@ -92,7 +93,7 @@ def _report(config: Config, prepared: PreparedCases, said: np.ndarray, part: Par
     assert cases.targets is not None
     levels, _ = quantiles_of(config.loss.kind, settings(config.loss))
     limits = {level: said[..., 1 + k] for k, level in enumerate(levels)} if said.shape[-1] > 1 else {}
-    return report_numbers(said[..., 0], cases.targets, cases.target_names, limits)
+    return report_numbers(said[..., 0], cases.targets, cases.target_names, limits, config.evaluate.metrics)
 
 
 def _baselines(config: Config, prepared: PreparedCases, part: Part) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from gym_jax.data.windows import Windows
 from gym_jax.errors import DataError
 from gym_jax.evaluate.score import forecasters, report, score_members, verdict
 from gym_jax.evaluate.spread import spread_of
-from gym_jax.metrics import naive_errors
+from gym_jax.metrics import METRICS, naive_errors
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import Prepared, build_point, cut, model_of, reading, shape_of
 
@@ -55,7 +55,7 @@ def score_group(
     def errors(module: Any, weights: list[Any], point: Any = None) -> list[dict[str, Any]]:
         forecast, seen, size = forecasters(module, weights, point), reading(module, windows), config.evaluate.batch_size
         totals = score_members(forecast, seen, panel, prepared.scaler, naive, batch_size=size)
-        return [report(own, panel, naive) for own in totals]
+        return [report(own, panel, naive, config.evaluate.metrics) for own in totals]
 
     reports = errors(model, list(members.values()), build_point(config))
     train = cut(config, prepared, "train")
@@ -83,7 +83,7 @@ def score_group(
         }
 
     alone = reports[: len(members)]
-    spread = {"members": {"seeds": list(members), "targets": spread_of(alone)}}
+    spread = {"members": {"seeds": list(members), "targets": spread_of(alone, (*METRICS, *config.evaluate.metrics))}}
     return GroupScores(scores(reports[-1], spread), dict(zip(members, map(scores, alone), strict=True)))
 
 

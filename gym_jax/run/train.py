@@ -16,7 +16,7 @@ from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_data
 from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import Result, finish, leave, watched
-from gym_jax.run.environment import environment
+from gym_jax.run.environment import environment, plugins_of
 from gym_jax.run.fit import Event, Judge, fit
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
@@ -66,7 +66,7 @@ def train_run(
     start = find_start(plan)
     run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
     with run.lock():
-        run.write_json("env.json", {"began": now(), **environment()})
+        run.write_json("env.json", {"began": now(), **environment(), "plugins": plugins_of(config)})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
         keep_profile(run, plan.prepared)
         run.write_json("choices.json", {"chunk": plan.chunk, **({} if plan.lanes else plan.place.names)})

@@ -8,7 +8,7 @@ import yaml
 
 from gym_jax.config.compose import named
 from gym_jax.config.plain import inline
-from gym_jax.config.schema import CHOICES, Config
+from gym_jax.config.schema import Config, names_of
 from gym_jax.config.sweeps import Choice, Sweep, read_sweep
 from gym_jax.config.text import check_text
 from gym_jax.config.vary import belongs, is_choice, kinds_of, vary
@@ -82,8 +82,9 @@ def judge_space(config: Config, space: Space) -> None:
     chosen: dict[str, list[str]] = {}
     for sweep in space:
         if is_choice(sweep.key) and isinstance(sweep.over, Choice):
-            known = [value for value in sweep.over.values if value in CHOICES[sweep.key.removesuffix(".kind")]]
-            chosen[sweep.key.removesuffix(".kind")] = known
+            section = sweep.key.removesuffix(".kind")
+            known = [value for value in sweep.over.values if value in names_of(section)]
+            chosen[section] = known
     for sweep in space:
         section = sweep.key.split(".")[0]
         others = chosen.get(section, [])

@@ -12,7 +12,7 @@ from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import fingerprint, same_data
 from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import finish, leave, mark_stopped, watched
-from gym_jax.run.environment import environment
+from gym_jax.run.environment import environment, plugins_of
 from gym_jax.run.fit import Event
 from gym_jax.run.fit_group import fit_group
 from gym_jax.run.folder import RunFolder, now
@@ -107,7 +107,7 @@ def _plan(configs: list[Config], run: RunFolder) -> tuple[Plan, RunFolder]:
     if not known:
         with run._storage():
             run.path.mkdir(parents=True, exist_ok=True)
-        run.write_json("env.json", {"began": now(), **environment()})
+        run.write_json("env.json", {"began": now(), **environment(), "plugins": plugins_of(config)})
         run.write_json("choices.json", {"chunk": plan.chunk, **plan.place.names})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
         keep_profile(run, plan.prepared)

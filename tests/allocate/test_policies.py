@@ -21,6 +21,7 @@ from gym_jax.allocate.policies import (
     vpa,
 )
 from gym_jax.errors import ConfigError
+from gym_jax.laws import policy_is_blind
 
 DAY = 288
 
@@ -93,24 +94,29 @@ def test_the_oracle_sees_what_comes():
 
 
 @pytest.mark.parametrize("name", [name for name in POLICIES if name != "oracle"])
-def test_no_policy_sees_what_comes(name):
-    one = daily(8)
-    one = one._replace(request=one.usage + 1)
-    rows = np.array([5 * DAY, 6 * DAY])
-    poisoned = one.usage.copy()
-    poisoned[6 * DAY :] = 1e9
-    later = one._replace(usage=poisoned, request=poisoned + 1)
-    assert np.array_equal(POLICIES[name](one, rows), POLICIES[name](later, rows))
+def test_no_policy_sees_what_comes_and_gaps_are_no_usage(name):
+    policy_is_blind(POLICIES[name])
 
 
-@pytest.mark.parametrize("name", list(POLICIES))
-def test_gaps_are_no_usage(name):
-    one = daily(8)
-    usage = one.usage.copy()
+def test_to_the_oracle_gaps_are_no_usage():
+    usage = daily(8).usage.copy()
     usage[::7] = np.nan
-    found = POLICIES[name](one._replace(usage=usage, request=usage), np.array([5 * DAY, 6 * DAY]))
-    assert np.isfinite(found[:1]).all() or name == "request"
-    assert np.isnan(POLICIES[name](workload(np.full(2 * DAY, np.nan)), np.array([DAY]))).all()
+    assert np.isfinite(oracle(workload(usage), np.array([5 * DAY, 6 * DAY]))).all()
+    assert np.isnan(oracle(workload(np.full(2 * DAY, np.nan)), np.array([DAY]))).all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (oracle, "sees what comes after its decision"),
+        (lambda one, rows: np.ones(len(rows)), "answers where nothing was seen"),
+        (lambda one, rows: np.full(len(rows), one.usage[: rows[0]].max()), "no answer where some of the usage is"),
+        (lambda one, rows: 1.0, r"answers \(\) to \(2,\) decisions"),
+    ],
+)
+def test_the_law_of_policies_names_what_is_broken(policy, words):
+    with pytest.raises(AssertionError, match=words):
+        policy_is_blind(policy)
 
 
 def test_words_make_a_policy():

@@ -144,6 +144,15 @@ def test_recommendations_are_csv_and_yaml_too(usage, trained, tmp_path, capsys):
     assert {one["kind"] for one in yaml.safe_load_all(target.read_text())} == {"VerticalPodAutoscaler"}
 
 
+def test_runs_are_listed_with_what_was_learned(trained, capsys):
+    assert main(["runs", "list", "--root", str(trained), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    known = {key: value for key, value in row.items() if value is not None}
+    assert known == {"name": "first", "kind": "allocation", "model": "learned", "status": "done"}
+    assert main(["runs", "list", "--root", str(trained)]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split()[:4] == ["first", "allocation", "learned", "done"]
+
+
 def test_what_is_kept_is_what_was_learned(trained):
     from gym_jax.run.allocation import find_allocation, load_allocation
 

@@ -214,3 +214,18 @@ def test_every_documented_command_is_one(here, no_clock, monkeypatch, capsys):
         assert main(shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
     documented = set(re.findall(r"^\| `[^`]+` \| `(\w+)`", (ROOT / "docs" / "bench.md").read_text(), re.M))
     assert documented == {*bench_show.COLUMNS.values(), "fault"}
+
+
+def test_ctrl_c_is_said_and_leaves_with_its_code(here, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_bench, "bench", interrupt)
+    assert main(["bench", "-m", "mlp", "model.hidden=[4]"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "error: stopped by Ctrl-C before anything was saved",
+        "hint: nothing is left to go on with: it begins anew",
+        "try: gymjax bench -m mlp 'model.hidden=[4]'",
+    ]

@@ -53,6 +53,6 @@ def test_a_guarded_sum_that_is_wrong_fails(wrong, capsys, monkeypatch):
     assert main(["doctor"]) == 1
     out, err = capsys.readouterr()
     error, hint = err.rstrip("\n").split("\n")[:2]
-    assert error.startswith(f"error: 1 of 7 checks failed: sums: a compiled sum is {wrong:.6g} and should be ")
+    assert error.startswith(f"error: 1 of 8 checks failed: sums: a compiled sum is {wrong:.6g} and should be ")
     assert hint == "hint: reinstall what they name"
     assert [line for line in out.splitlines() if "sums" in line and "red" in line]

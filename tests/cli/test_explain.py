@@ -14,22 +14,7 @@ SMALL = [
 FEW = ["--windows=40", "--repeats=2"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("explain")
-
-
-@pytest.fixture
-def here(folder, monkeypatch, capsys):
-    """A folder with the run `a`, trained once."""
-    monkeypatch.chdir(folder)
-    if not (folder / "runs").exists():
-        assert main(["train", "-m", "mlp", *SMALL, "--name", "a"]) == 0
-        capsys.readouterr()
-    return folder
-
-
-def test_explain_says_what_matters_draws_and_prints_one_document(here, capsys):
+def test_explain_says_what_matters_draws_and_prints_one_document(trained_here, capsys):
     assert main(["explain", "a", *FEW, "--chart", "why.png", "-o", "why.json", "--json"]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
@@ -37,15 +22,15 @@ def test_explain_says_what_matters_draws_and_prints_one_document(here, capsys):
     assert (document["command"], document["chosen"]) == ("explain", 40)
     assert {row["name"] for row in document["importance"]["inputs"]} == {"cpu_cores", "day_sin", "day_cos"}
     assert [row["name"] for row in document["importance"]["lags"]] == ["1", "2", "3-4", "5-8", "9-12"]
-    assert (here / "why.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert json.loads((here / "why.json").read_text())["importance"] == document["importance"]
-    assert {path.name for path in here.iterdir()} == {"runs", "why.png", "why.json"}
+    assert (trained_here / "why.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert json.loads((trained_here / "why.json").read_text())["importance"] == document["importance"]
+    assert {path.name for path in trained_here.iterdir()} == {"runs", "why.png", "why.json"}
     figure = explanation(document)
     assert [len(panel.patches) for panel in figure.axes][:2] == [3, 5]
     assert figure.axes[3].lines[0].get_ydata().tolist() == document["by_horizon"]["mae"]
 
 
-def test_people_read_tables(here, capsys):
+def test_people_read_tables(trained_here, capsys):
     assert main(["explain", "latest", *FEW, "--metric", "rmse", "--part", "val"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -67,12 +52,12 @@ def test_people_read_tables(here, capsys):
     ],
     ids=["missing", "ending", "folder", "metric", "target"],
 )
-def test_wrong_words_get_three_lines(here, capsys, words, code, error):
-    before = {path.name for path in here.iterdir()}
+def test_wrong_words_get_three_lines(trained_here, capsys, words, code, error):
+    before = {path.name for path in trained_here.iterdir()}
     assert main(["explain", *words]) == code
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.rstrip("\n").split("\n")
     assert [line.split(":")[0] for line in lines] == ["error", "hint", "try"]
     assert lines[0].startswith(error)
-    assert {path.name for path in here.iterdir()} == before
+    assert {path.name for path in trained_here.iterdir()} == before

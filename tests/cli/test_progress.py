@@ -9,7 +9,8 @@ import pytest
 from small import small_config
 
 from gym_jax.cli.log import Output
-from gym_jax.cli.progress import clock, in_notebook, style, watcher
+from gym_jax.cli.progress import in_notebook, style, watcher
+from gym_jax.cli.show import clock
 from gym_jax.run.train import train_run
 
 

@@ -12,45 +12,30 @@ SMALL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("report")
-
-
-@pytest.fixture
-def here(folder, monkeypatch, capsys):
-    """A folder with the run `a`, trained once."""
-    monkeypatch.chdir(folder)
-    if not (folder / "runs").exists():
-        assert main(["train", "-m", "mlp", *SMALL, "--name", "a"]) == 0
-        capsys.readouterr()
-    return folder
-
-
-def test_report_writes_a_page_and_pictures_and_prints_one_document(here, capsys):
+def test_report_writes_a_page_and_pictures_and_prints_one_document(trained_here, capsys):
     assert main(["report", "a", "--html", "page.html", "--plots", "figures", "--windows", "40", "--json"]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert err == ""
     assert document["command"] == "report"
-    assert document["runs"] == [str(here / "runs" / "a")]
-    assert document["html"] == str(here / "page.html")
-    assert document["bytes"] == (here / "page.html").stat().st_size
+    assert document["runs"] == [str(trained_here / "runs" / "a")]
+    assert document["html"] == str(trained_here / "page.html")
+    assert document["bytes"] == (trained_here / "page.html").stat().st_size
     assert {"trained", "scores", "training", "forecasts", "reproduce"} <= set(document["parts"])
-    names = sorted(path.name for path in (here / "figures").iterdir())
-    assert sorted(document["plots"]) == [str(here / "figures" / name) for name in names]
+    names = sorted(path.name for path in (trained_here / "figures").iterdir())
+    assert sorted(document["plots"]) == [str(trained_here / "figures" / name) for name in names]
     assert {"training_curves.png", "forecast_bands.png", "predicted_actual.png"} <= set(names)
-    assert (here / "figures" / names[0]).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert {path.name for path in here.iterdir()} == {"runs", "page.html", "figures"}
+    assert (trained_here / "figures" / names[0]).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert {path.name for path in trained_here.iterdir()} == {"runs", "page.html", "figures"}
 
 
-def test_people_are_told_where_it_is(here, capsys):
+def test_people_are_told_where_it_is(trained_here, capsys):
     assert main(["report", "latest", "--plots", "dark", "--format", "svg", "--dark", "--windows", "40"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.startswith("pictures: ")
     assert out.endswith(" in dark\n")
-    assert "#14171c" in (here / "dark" / "training_curves.svg").read_text()
+    assert "#14171c" in (trained_here / "dark" / "training_curves.svg").read_text()
 
 
 @pytest.mark.parametrize(
@@ -65,12 +50,12 @@ def test_people_are_told_where_it_is(here, capsys):
     ],
     ids=["missing", "nothing", "ending", "folder", "target", "twice"],
 )
-def test_wrong_words_get_three_lines(here, capsys, words, code, error):
-    before = {path.name for path in here.iterdir()}
+def test_wrong_words_get_three_lines(trained_here, capsys, words, code, error):
+    before = {path.name for path in trained_here.iterdir()}
     assert main(["report", *words]) == code
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.rstrip("\n").split("\n")
     assert [line.split(":")[0] for line in lines] == ["error", "hint", "try"]
     assert lines[0].startswith(error)
-    assert {path.name for path in here.iterdir()} == before
+    assert {path.name for path in trained_here.iterdir()} == before

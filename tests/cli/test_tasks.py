@@ -33,6 +33,7 @@ def test_a_regression_from_check_to_prediction(here, capsys):
     assert main(["train", "--data", "t.csv", *asked, *QUICK, "--name", "one"]) == 0
     out, err = capsys.readouterr()
     assert "200 cases, target cpu_share; 140 train, 20 val and 40 test" in err
+    assert len([line for line in err.splitlines() if line.startswith("epoch") and " rows/s " in line]) == 2
     assert "cpu_share: test, 40 cases, 40 values" in out
     assert document(capsys, "evaluate", "one", "--split", "val")["cases"] == 20
     assert main(["predict", "one", "--data", "t.csv", "--out", "said.csv"]) == 0

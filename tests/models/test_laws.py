@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax import lax
 from tolerances import FLOAT32
 
+from gym_jax import laws
+from gym_jax.laws import BATCH, CONTEXT, HORIZON, make_mask, make_past
 from gym_jax.losses import mse
 from gym_jax.models import MODELS
 from gym_jax.train.step import init_state, make_train_step
 from gym_jax.types import Batch, Inputs
 
-BATCH, CONTEXT, HORIZON = 4, 16, 5
 SETTINGS = {
     "mlp": {"hidden": (16,), "dropout": 0.2},
     "lstm": {"hidden": 8, "layers": 2, "dropout": 0.2},
@@ -34,33 +34,19 @@ DROPPING = [kind for kind in KINDS if "dropout" in MODELS[kind].fields]
 ANSWERING = [(kind, 1) for kind in KINDS] + [(kind, 3) for kind in TRAINED]
 """Every kind with one output per value, and with several where it can."""
 each_answering = pytest.mark.parametrize(("kind", "outputs"), ANSWERING)
-NORMALISING = [kind for kind in KINDS if "normalise" in MODELS[kind].fields]
+
+
+MAKES = {kind: functools.partial(MODELS[kind].module, **SETTINGS.get(kind, {})) for kind in KINDS}
+"""What makes a model of each kind: with small settings, the fields of the task to be given."""
 
 
 def build(kind, **settings):
-    return MODELS[kind].module(horizon=HORIZON, **{**SETTINGS.get(kind, {}), **settings})
+    return MAKES[kind](horizon=HORIZON, **settings)
 
 
-def make_past(channels=2, rows=BATCH, size=1.0):
-    """Multiples of 1/64, so that sums with other such numbers are exact."""
-    noise = np.random.default_rng(channels).normal(size=(rows, CONTEXT, channels))
-    return jnp.asarray(np.round(noise * 64) / 64 * size, jnp.float32)
-
-
-def make_mask(channels=2):
-    """Gaps at random, at the end of one row, and one row whole."""
-    mask = np.random.default_rng(7).random((BATCH, CONTEXT, channels)) > 0.3
-    mask[0, -3:], mask[1] = False, True
-    return jnp.asarray(mask)
-
-
-@functools.cache
-def started(kind, outputs=1, *, normalise="last", targets=2, channels=2):
+def started(kind, outputs=1, **given):
     """A model, its variables and its compiled forecast."""
-    given = {"normalise": normalise} if kind in NORMALISING else {}
-    model = build(kind, targets=targets, **given, **({"outputs": outputs} if outputs > 1 else {}))
-    variables = model.init(jax.random.key(0), Inputs(past=make_past(channels)))
-    return model, variables, jax.jit(functools.partial(model.apply, train=False))
+    return laws.started(MAKES[kind], outputs, **given)
 
 
 def close(got, expected, tolerance=FLOAT32):
@@ -70,41 +56,23 @@ def close(got, expected, tolerance=FLOAT32):
 @each_answering
 @pytest.mark.parametrize(("targets", "channels"), [(1, 1), (2, 3)])
 def test_the_forecast_is_finite_and_has_a_value_per_row_step_and_target(kind, outputs, targets, channels):
-    inputs = Inputs(past=make_past(channels), mask=make_mask(channels))
-    _, variables, forecast = started(kind, outputs, targets=targets, channels=channels)
-    prediction = forecast(variables, inputs)
-    assert prediction.shape == (BATCH, HORIZON, targets, 3)[: 3 + (outputs > 1)]
-    assert prediction.dtype == jnp.float32
-    assert jnp.isfinite(prediction).all()
+    laws.forecast_is_finite(MAKES[kind], outputs=outputs, targets=targets, channels=channels)
 
 
 @each_answering
 def test_compiled_and_eager_agree(kind, outputs):
-    inputs = Inputs(past=make_past(), mask=make_mask())
-    model, variables, forecast = started(kind, outputs)
-    close(forecast(variables, inputs), model.apply(variables, inputs))
+    laws.compiled_is_eager(MAKES[kind], outputs=outputs)
 
 
 @each_answering
 def test_a_row_depends_on_itself_only(kind, outputs):
-    inputs = Inputs(past=make_past(), mask=make_mask())
-    _, variables, forecast = started(kind, outputs)
-    before = forecast(variables, inputs)
-    after = forecast(variables, inputs._replace(past=inputs.past.at[1].add(3), mask=inputs.mask.at[1, -1].set(False)))
-    others = np.array([0, 2, 3])
-    np.testing.assert_array_equal(after[others], before[others])
-    assert (after[1] != before[1]).any()
+    laws.row_is_alone(MAKES[kind], outputs=outputs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("normalise", ["none", "last", "standard"])
 def test_what_lies_under_the_mask_has_no_influence(kind, normalise):
-    past, mask = make_past(), make_mask().at[2].set(False)
-    inputs = Inputs(past=jnp.where(mask, past, 0), mask=mask)
-    _, variables, forecast = started(kind, normalise=normalise)
-    expected = forecast(variables, inputs)
-    assert jnp.isfinite(expected).all()
-    np.testing.assert_array_equal(forecast(variables, inputs._replace(past=jnp.where(mask, past, 1e6))), expected)
+    laws.masked_is_unseen(MAKES[kind], normalise=normalise)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,16 +95,7 @@ def test_a_gap_reads_like_the_last_observed_value(kind):
 
 @pytest.mark.parametrize("kind", DROPPING)
 def test_dropout_is_drawn_in_training_only(kind):
-    inputs = Inputs(past=make_past())
-    model, variables, _ = started(kind)
-
-    @functools.partial(jax.jit, static_argnames="train")
-    def forecast(seed, *, train):
-        return model.apply(variables, inputs, train=train, rngs={"dropout": jax.random.key(seed)})
-
-    np.testing.assert_array_equal(forecast(1, train=False), forecast(2, train=False))
-    np.testing.assert_array_equal(forecast(1, train=True), forecast(1, train=True))
-    assert (forecast(1, train=True) != forecast(2, train=True)).any()
+    laws.dropout_is_of_training(MAKES[kind])
 
 
 @each_answering
@@ -181,21 +140,7 @@ def test_baselines_look_at_the_targets_alone(kind):
 @pytest.mark.parametrize("kind", TRAINED)
 @pytest.mark.parametrize(("dtype", "outputs"), [("float32", 1), ("bfloat16", 1), ("bfloat16", 3)])
 def test_a_few_hundred_steps_overfit_one_batch(kind, dtype, outputs):
-    """Several outputs learn different things: the target, and one more and one less."""
-    targets = jnp.asarray(np.random.default_rng(3).normal(size=(8, HORIZON, 1)), jnp.float32)
-    batch = Batch(Inputs(past=make_past(rows=8)), targets, jnp.ones_like(targets))
-
-    def loss(prediction, target):
-        if outputs == 1:
-            return mse(prediction, target)
-        return mse(prediction, target[..., None] + jnp.array([0, 1, -1])).mean(-1)
-
-    model, tx = build(kind, dropout=0.0, dtype=dtype, outputs=outputs), optax.adam(1e-2)
-    state = init_state(model, tx, jax.random.key(0), batch.inputs)
-    step = make_train_step(model, loss, tx)
-    _, metrics = jax.jit(lambda state: lax.scan(lambda state, _: step(state, batch), state, length=300))(state)
-    losses = metrics["loss"].value
-    assert losses[-1] < 0.1 * losses[0]
+    laws.overfits_one_batch(MAKES[kind], outputs=outputs, dtype=dtype)
 
 
 @pytest.mark.parametrize("kind", TRAINED)
