@@ -51,8 +51,8 @@ from gym_jax.models.precision import Dtype
 from gym_jax.models.registry import MODELS
 from gym_jax.ops import KERNELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES
-from gym_jax.pull.presets import PRESETS
 from gym_jax.plugins import GROUPS
+from gym_jax.pull.presets import PRESETS
 from gym_jax.report import PLOTS
 from gym_jax.report.interactive import INTERACTIVE
 from gym_jax.report.statistical import STATISTICAL

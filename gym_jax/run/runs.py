@@ -1,6 +1,7 @@
 """The runs under a root: made, found, listed, removed."""
 
 import os
+import re
 import shlex
 import shutil
 import time
@@ -21,6 +22,8 @@ ADJECTIVES = tuple(
 ANIMALS = tuple(
     "badger crane dolphin falcon fox gecko heron ibex lynx marten otter owl raven seal stoat wren".split()  # noqa: SIM905
 )
+BEFORE = frozenset({".lock", "env.json", "data.json", "profile.json", "choices.json"})
+"""What a run writes before its config.yaml."""
 
 
 def create_run(root: str | Path, *, label: str, name: str | None = None, exact: str | Path | None = None) -> RunFolder:
@@ -38,11 +41,14 @@ def create_run(root: str | Path, *, label: str, name: str | None = None, exact: 
 
 
 def free_path(root: str | Path, *, name: str | None = None, exact: str | Path | None = None) -> Path | None:
-    """Return the path that a new run is given, None when it is to be made up. Raises ConfigError when it is taken."""
+    """Return the path that a new run is given, None when it is to be made up. Raises ConfigError when it is taken.
+
+    What a kill has left of a run that had not begun takes no place.
+    """
     if exact is None and name is None:
         return None
     path = Path(exact if exact is not None else Path(root) / str(name)).expanduser().absolute()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not (path.is_dir() and _never_begun(path)):
         raise ConfigError(
             f"{path} exists already",
             hint="a run folder is never reused; continue it, or choose another",
@@ -50,6 +56,16 @@ def free_path(root: str | Path, *, name: str | None = None, exact: str | Path | 
             code="config.run_exists",
         )
     return path
+
+
+def _never_begun(path: Path) -> bool:
+    """Return whether a folder is empty, or holds only what is written before the configuration makes it a run."""
+    names = {one.name for one in path.iterdir() if not re.fullmatch(r"\..+\.tmp", one.name)}
+    if not names:
+        return True
+    mark = path / ".lock"
+    own = mark.is_file() and (names == {".lock"} or mark.read_text(errors="replace").startswith("process "))
+    return own and names <= BEFORE
 
 
 def _make(path: Path, *, may_exist: bool) -> RunFolder:

@@ -66,6 +66,7 @@ def train_run(
     start = find_start(plan)
     run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
     with run.lock():
+        free_path(config.run.root, exact=run.path)  # another process may have begun it meanwhile
         run.write_json("env.json", {"began": now(), **environment(), "plugins": plugins_of(config)})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
         keep_profile(run, plan.prepared)

@@ -58,7 +58,6 @@ def run_trial(config: Config, folder: Path, way: Way, judge: Judge | None = None
         options: dict[str, Any] = {"watch": way.tell, "stop": way.stop, "part": way.part, "judge": judged}
         options["max_seconds"] = seconds if math.isfinite(seconds) else None
         if not (folder / "config.yaml").is_file():
-            shutil.rmtree(folder, ignore_errors=True)  # what a kill has left of a run that had not begun
             result = train_run(config, folder=folder, **options)
         elif judge is not None and (seen := replay(run, judge)) is not None:
             return give_up(run, *seen)

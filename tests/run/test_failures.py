@@ -6,7 +6,7 @@ import pytest
 from small import small_config
 
 from gym_jax import errors
-from gym_jax.errors import EXIT_CODES, Diverged, GymJaxError, StorageError
+from gym_jax.errors import EXIT_CODES, ConfigError, Diverged, GymJaxError, StorageError
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_weights
@@ -85,3 +85,31 @@ def test_a_session_refuses_to_save_what_is_not_finite(tmp_path):
     with pytest.raises(Diverged, match="a parameter is not finite at step 0"):
         session.save()
     assert saved_steps(tmp_path / "checkpoints") == []
+
+
+@pytest.mark.parametrize("last", ["env.json", "data.json", "choices.json", "config.yaml"])
+def test_what_was_killed_before_it_was_a_run_is_begun_anew(tmp_path, monkeypatch, last):
+    config, write = small_config(tmp_path, "last", "evaluate.baselines=[]"), RunFolder._write
+
+    def killed(folder, name, text):
+        if name == last:
+            (folder.path / f".{name}.1.tmp").write_text(text[:9])
+            raise SystemExit
+        write(folder, name, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "_write", killed)
+        with pytest.raises(SystemExit):
+            train_run(config, folder=tmp_path / "run")
+    assert train_run(config, folder=tmp_path / "run").status == "done"
+
+
+@pytest.mark.parametrize("mine", [{"data.json": "{}"}, {".lock": "mine", "env.json": "{}"}, {"notes.txt": ""}])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, mine):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name, text in mine.items():
+        (folder / name).write_text(text)
+    with pytest.raises(ConfigError, match="exists already"):
+        train_run(small_config(tmp_path, "last"), folder=folder)
+    assert {one.name: one.read_text() for one in folder.iterdir()} == mine
