@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library that is called prints nothing
 
 if TYPE_CHECKING:
-    from gym_jax import allocate, data, losses, metrics, models, optim
+    from gym_jax import allocate, data, inference, losses, metrics, models, optim
     from gym_jax.config.load import load_config
     from gym_jax.data.panel import Panel
     from gym_jax.data.read import read, read_frame
@@ -70,7 +70,7 @@ _HOMES = {
     "evaluate_run": "run.evaluate",
     "predict_run": "run.predict",
 }
-_MODULES = ("allocate", "data", "losses", "metrics", "models", "optim")
+_MODULES = ("allocate", "data", "inference", "losses", "metrics", "models", "optim")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

@@ -18,12 +18,9 @@ from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError, did_you_mean
 from gym_jax.plugins import Registry, function
-from gym_jax.types import Share
+from gym_jax.ranges import FLOOR, Share, nearest_level
 
 Elementwise = Float[Array, "*shape"]
-
-FLOOR = 1e-3
-"""Smallest deviation of a forecast, in scaled units: where a series stands still the likelihood has no upper bound."""
 
 
 def rising(levels: Sequence[float]) -> bool:
@@ -152,9 +149,7 @@ def point_of(kind: str, settings: Mapping[str, Any]) -> Callable[[Array], Array]
     normal distribution, the likeliest class for labels. Raises ConfigError when the kind is unknown.
     """
     _refuse_unknown(kind)
-    # Rounded, because 0.7 - 0.5 is less than 0.5 - 0.3 in binary.
-    distances = [round(abs(level - 0.5), 9) for level in _levels(settings)]
-    middle = distances.index(min(distances))
+    middle = nearest_level(_levels(settings), 0.5)
     points: dict[str, Callable[[Array], Array]] = {
         "quantiles": lambda prediction: _sorted(prediction)[..., middle],
         "gaussian": lambda prediction: prediction[..., 0],
@@ -195,8 +190,7 @@ def bands_of(
     point = point_of(kind, settings)
     wanted = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
     known, view = quantiles_of(kind, settings, sorted(wanted))
-    # Rounded, because 0.1 - 0.05 is more than 0.15 - 0.1 in binary.
-    places = [min(range(len(known)), key=lambda i: round(abs(known[i] - end), 9)) for end in wanted] if known else []
+    places = [nearest_level(known, end) for end in wanted] if known else []
 
     def bands(prediction: Array) -> Array:
         if not places:

@@ -1,19 +1,17 @@
 """The nouns of the house: plain pytrees of arrays, and the functions that move them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from annotated_types import Ge, Gt, Lt
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+from gym_jax.ranges import Positive as Positive
+from gym_jax.ranges import Share as Share
 
 Placement = Literal["one", "cores", "shard", "pmap"]
 """Where an epoch runs; `train/parallel.py` says what each means."""
 Compile = Literal["safe", "fast", "wide"]
 """How a program is compiled; `train/compile.py` says what each means."""
-
-Positive = Annotated[int, Gt(0)]
-Share = Annotated[float, Ge(0), Lt(1)]
-"""A fraction in [0, 1)."""
 
 
 class Inputs(NamedTuple):

@@ -9,12 +9,13 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "gym_jax"
 LAYERS = [
-    {"types", "errors", "__init__"},
-    {"files", "cells", "plugins"},
+    {"errors", "ranges", "__init__"},
+    {"types", "files", "cells", "plugins"},
     {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track", "pull"},
     {"train"},
     {"evaluate", "allocate", "report"},
+    {"inference"},
     {"run", "laws"},
     {"tune"},
     {"serve"},

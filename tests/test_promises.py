@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 import gym_jax
-from gym_jax import ops
+from gym_jax import inference, ops
 from gym_jax.allocate.outcome import Figures
 from gym_jax.allocate.policies import POLICIES
 from gym_jax.allocate.simulate import LEARNED
@@ -43,6 +43,9 @@ from gym_jax.evaluate.origins import ERRORS
 from gym_jax.evaluate.permute import Kind
 from gym_jax.evaluate.resample import Blocks
 from gym_jax.evaluate.significance import TESTS, Kernel
+from gym_jax.inference.artefact import FILES, MANIFEST
+from gym_jax.inference.model import BACKENDS
+from gym_jax.inference.networks import NETWORKS
 from gym_jax.laws import MODEL_LAWS
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
@@ -157,6 +160,11 @@ REGISTRIES = {
     "report_part": set(PARTS),
     "notebook": {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")},
     "command": command_names(),
+    "export_option": options_of("export"),
+    "export_file": {MANIFEST, *FILES},
+    "network": set(NETWORKS),
+    "backend": set(BACKENDS),
+    "inference_name": set(inference.__all__),
     "train_option": options_of("train") | {"--debug"},
     "monitor_option": options_of("monitor"),
     "page_part": page_parts(),

@@ -19,17 +19,25 @@ def predict(
 ) -> None:
     """Forecast the steps after the data: id, time, step and a column per target, in the data's units.
 
-    A run of a table or of sequences answers every case: its columns or its id, and the prediction beside them.
+    A run of a table or of sequences answers every case: its columns or its id, and the prediction beside them. The
+    folder of an export stands for its run.
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_table, weights_line
     from gym_jax.data.write import write_frame
+    from gym_jax.inference.artefact import is_export
     from gym_jax.metrics import plain
-    from gym_jax.run.predict import predict_run
-    from gym_jax.run.runs import open_run
 
-    choose_platform(platform, compile_cache)
-    frame = predict_run(open_run(run, root), data=data, members=members)
+    if is_export(run):
+        from gym_jax.inference.frame import predict_export
+
+        frame = predict_export(run, data)
+    else:
+        from gym_jax.run.predict import predict_run
+        from gym_jax.run.runs import open_run
+
+        choose_platform(platform, compile_cache)
+        frame = predict_run(open_run(run, root), data=data, members=members)
     path = str(write_frame(frame, out)) if out else None
     origin: dict[str, Any] = {name: frame.attrs[name] for name in ("step", "weights", "seeds") if name in frame.attrs}
     cases, notes = "cases" in frame.attrs, frame.attrs["notes"]

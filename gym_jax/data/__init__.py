@@ -1,56 +1,90 @@
-"""Data of every shape to one Panel, or to Cases, and these to examples."""
+"""Data of every shape to one Panel, or to Cases, and these to examples.
 
-from gym_jax.data.cases import Cases
-from gym_jax.data.datasets import DATASETS
-from gym_jax.data.divide import Parts, divide
-from gym_jax.data.formats import FORMATS
-from gym_jax.data.grid import make_panel
-from gym_jax.data.learn import Learnt, learn
-from gym_jax.data.order import sequential, shuffled
-from gym_jax.data.panel import Panel
-from gym_jax.data.read import read, read_frame
-from gym_jax.data.read_cases import Asked, cases_of_tables, read_cases
-from gym_jax.data.reading import Policy, Reading, Resample
-from gym_jax.data.samples import Samples, make_samples
-from gym_jax.data.scale import Scaler, fit_scaler
-from gym_jax.data.split import Span, Split, Splitting, origins, split_by_time
-from gym_jax.data.synthetic import generate_frame, generate_panel, quantile_truth
-from gym_jax.data.tabular import generate_table
-from gym_jax.data.windows import Windows, make_windows
+Names are resolved on first use: who only scales and cuts windows loads neither JAX nor pandas.
+"""
 
-__all__ = [
-    "DATASETS",
-    "FORMATS",
-    "Asked",
-    "Cases",
-    "Learnt",
-    "Panel",
-    "Parts",
-    "Policy",
-    "Reading",
-    "Resample",
-    "Samples",
-    "Scaler",
-    "Span",
-    "Split",
-    "Splitting",
-    "Windows",
-    "cases_of_tables",
-    "divide",
-    "fit_scaler",
-    "generate_frame",
-    "generate_panel",
-    "generate_table",
-    "learn",
-    "make_panel",
-    "make_samples",
-    "make_windows",
-    "origins",
-    "quantile_truth",
-    "read",
-    "read_cases",
-    "read_frame",
-    "sequential",
-    "shuffled",
-    "split_by_time",
-]
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gym_jax.data.cases import Cases
+    from gym_jax.data.datasets import DATASETS
+    from gym_jax.data.divide import Parts, divide
+    from gym_jax.data.formats import FORMATS
+    from gym_jax.data.grid import make_panel
+    from gym_jax.data.learn import Learnt, learn
+    from gym_jax.data.order import sequential, shuffled
+    from gym_jax.data.panel import Panel
+    from gym_jax.data.read import read, read_frame
+    from gym_jax.data.read_cases import Asked, cases_of_tables, read_cases
+    from gym_jax.data.reading import Policy, Reading, Resample
+    from gym_jax.data.samples import Samples, make_samples
+    from gym_jax.data.scale import Scaler, fit_scaler
+    from gym_jax.data.split import Span, Split, Splitting, origins, split_by_time
+    from gym_jax.data.synthetic import generate_frame, generate_panel, quantile_truth
+    from gym_jax.data.tabular import generate_table
+    from gym_jax.data.windows import Windows, make_windows
+
+_HOMES = {
+    "DATASETS": "datasets",
+    "FORMATS": "formats",
+    "Asked": "read_cases",
+    "Cases": "cases",
+    "Learnt": "learn",
+    "Panel": "panel",
+    "Parts": "divide",
+    "Policy": "reading",
+    "Reading": "reading",
+    "Resample": "reading",
+    "Samples": "samples",
+    "Scaler": "scale",
+    "Span": "split",
+    "Split": "split",
+    "Splitting": "split",
+    "Windows": "windows",
+    "cases_of_tables": "read_cases",
+    "divide": "divide",
+    "fit_scaler": "scale",
+    "generate_frame": "synthetic",
+    "generate_panel": "synthetic",
+    "generate_table": "tabular",
+    "learn": "learn",
+    "make_panel": "grid",
+    "make_samples": "samples",
+    "make_windows": "windows",
+    "origins": "split",
+    "quantile_truth": "synthetic",
+    "read": "read",
+    "read_cases": "read_cases",
+    "read_frame": "read",
+    "sequential": "order",
+    "shuffled": "order",
+    "split_by_time": "split",
+}
+
+__all__ = [*_HOMES]
+
+
+class _Package(ModuleType):
+    """Names such as `read` are functions, although the modules that they are in are called so too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _HOMES or not isinstance(value, ModuleType):  # as importing such a module would set it
+            super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gym_jax.data' has no attribute {name!r}")
+    value = getattr(import_module(f"gym_jax.data.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+sys.modules[__name__].__class__ = _Package

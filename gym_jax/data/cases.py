@@ -10,6 +10,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 from gym_jax.data.findings import Finding
 from gym_jax.errors import DataError
 
+CONSTANT = "constant"
+"""The channel that stands in where a table has words alone: models read a past."""
+
 
 @dataclass(frozen=True)
 class Cases:

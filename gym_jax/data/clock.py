@@ -3,7 +3,6 @@
 import re
 import warnings
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,8 @@ from gym_jax.data.panel import Clock
 from gym_jax.data.reading import Reading, TimeUnit
 from gym_jax.data.spelling import fitting_format, other_reading
 from gym_jax.data.words import command, shown
-from gym_jax.errors import DataError, did_you_mean
+from gym_jax.data.zone import zone_of
+from gym_jax.errors import DataError
 
 SCALE = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 EARLIEST, LATEST = 631_152_000, 4_102_444_800
@@ -131,22 +131,6 @@ def _read(values: pd.Series, reading: Reading, place: Place) -> Times:
         notes.append(f"time column `{shown(place.name)}` reaches from the year {years[0]} to {years[1]}")
     stamps = stamps.astype("datetime64[ns]").astype(np.int64)
     return Times(stamps, "ns", "UTC" if zone else None, "; ".join(notes) or None)
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Return a time zone. Raises DataError with the nearest name."""
-    from zoneinfo import available_timezones
-
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        zones = available_timezones()
-        hint = did_you_mean(name, zones) if zones else None
-        raise DataError(
-            f"`{shown(name)}` is no time zone",
-            hint=hint if hint and len(hint) < 100 else "such as UTC or Europe/Amsterdam",
-            code="data.time_zone",
-        ) from None
 
 
 def _localised(values: pd.Series, zone: str, place: Place) -> pd.Series:

@@ -6,11 +6,10 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from gym_jax.data.clip import median, trailing
-from gym_jax.data.clock import zone_of
 from gym_jax.data.panel import Panel
+from gym_jax.data.zone import local_times
 from gym_jax.errors import DataError
 
 Statistic = Literal["mean", "std", "min", "max", "median"]
@@ -152,21 +151,28 @@ def _calendar(panel: Panel, calendar: Sequence[Cycle]) -> list[Channel]:
             hint="give times as dates or as numbers since 1970, or leave the calendar out",
             code="data.calendar",
         )
-    owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
-    codes, times = pd.factorize(panel.stamps(owner, np.arange(len(owner))))
-    local = pd.DatetimeIndex(times.astype("datetime64[ns]"))
-    if panel.calendar_zone:
-        local = local.tz_localize("UTC").tz_convert(zone_of(panel.calendar_zone)).tz_localize(None)
+    times, codes = _distinct_times(panel)
+    local = (local_times(times, panel.calendar_zone) if panel.calendar_zone else times).astype("datetime64[ns]")
     everywhere = np.ones(len(codes), bool)
 
     def wave(shape: np.ufunc, cycle: Cycle) -> tuple[np.ndarray, np.ndarray]:
-        return shape(2 * np.pi * _phase(local.to_numpy(), cycle))[codes], everywhere
+        return shape(2 * np.pi * _phase(local, cycle))[codes], everywhere
 
     return [
         (f"{cycle}_{name}", partial(wave, shape, cycle))
         for cycle in calendar
         for name, shape in (("sin", np.sin), ("cos", np.cos))
     ]
+
+
+def _distinct_times(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """Return times that hold those of all rows, once each, and the place of each row's."""
+    owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
+    stamps, begin = panel.stamps(owner, np.arange(len(owner))), int(panel.first.min())
+    places, beside = np.divmod(stamps - begin, panel.step)
+    if not beside.any() and (count := int(places.max()) + 1) <= len(stamps):
+        return begin + panel.step * np.arange(count), places
+    return np.unique(stamps, return_inverse=True)
 
 
 def _phase(times: np.ndarray, cycle: Cycle) -> np.ndarray:

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gym_jax.data.cases import Cases
-from gym_jax.data.formats.table import is_number
 from gym_jax.data.scale import STATISTICS, ScaleKind, Scaler, fit_columns
 from gym_jax.data.static import StaticEncoder, fit_static
 from gym_jax.data.words import listed, shown
@@ -123,8 +122,20 @@ def learn(cases: Cases, *, kind: ScaleKind = "standard", log1p: bool = False, al
     return learnt._replace(target=nothing, classes=tuple(classes))
 
 
+def with_room(
+    past: Float[np.ndarray, "cases steps channels"], mask: Bool[np.ndarray, "cases steps channels"], targets: int
+) -> tuple[Float[np.ndarray, "cases steps wider"], Bool[np.ndarray, "cases steps wider"]]:
+    """Return sequences with as many channels as `targets` at least: models take the first for the past of these."""
+    if (lacking := targets - past.shape[2]) > 0:
+        past, mask = (np.pad(part, ((0, 0), (0, 0), (0, lacking))) for part in (past, mask))
+        mask[..., -lacking:] = mask.any(axis=2, keepdims=True)
+    return past, mask
+
+
 def _rank(word: str) -> tuple[bool, float, str]:
     """Numbers come first, by size."""
+    from gym_jax.data.formats.table import is_number  # not above: it brings everything that reads files
+
     return (False, float(word), word) if is_number(word) else (True, 0.0, word)
 
 

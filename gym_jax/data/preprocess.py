@@ -15,7 +15,7 @@ from gym_jax.data.reading import FORBID, check_words
 from gym_jax.data.scale import ScaleKind, Scaler, Scope, fit_scaler, rows_for
 from gym_jax.data.split import Span
 from gym_jax.data.static import StaticEncoder, fit_static
-from gym_jax.types import Positive
+from gym_jax.ranges import Positive
 
 Quantile = Annotated[float, Ge(0), Le(1)]
 

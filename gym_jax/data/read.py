@@ -10,7 +10,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from gym_jax.data.clock import zone_of
 from gym_jax.data.formats import FORMATS, open_table, suffix_of
 from gym_jax.data.formats.arrow import open_frame
 from gym_jax.data.formats.table import FRAME
@@ -20,6 +19,7 @@ from gym_jax.data.panel import Panel
 from gym_jax.data.reading import Policy, Reading, Resample
 from gym_jax.data.rows import Rows, read_rows
 from gym_jax.data.words import SENTENCE, named, shown
+from gym_jax.data.zone import zone_of
 from gym_jax.errors import ConfigError, DataError, did_you_mean
 
 LOGGER = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gym_jax.data.cases import Cases
+from gym_jax.data.cases import CONSTANT, Cases
 from gym_jax.data.columns import usage_of
 from gym_jax.data.findings import Report
 from gym_jax.data.formats.table import Kind, Table
@@ -15,9 +15,6 @@ from gym_jax.data.reading import Reading
 from gym_jax.data.rows import coded, read_numbers
 from gym_jax.data.words import listed, shown
 from gym_jax.errors import DataError
-
-CONSTANT = "constant"
-"""The channel that stands in where a table has words alone: models read a past."""
 
 
 class Roles(NamedTuple):

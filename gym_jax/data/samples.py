@@ -5,11 +5,10 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from gym_jax.data.cases import Cases
-from gym_jax.data.learn import Learnt
+from gym_jax.data.learn import Learnt, with_room
 from gym_jax.types import Batch, Inputs
 
 
@@ -56,10 +55,7 @@ def make_samples(cases: Cases, learnt: Learnt) -> Samples:
     """Scale cases to float32 and lay them out for a model. Raises DataError at a label that was not learnt."""
     past, mask = learnt.scaled(cases)
     answers, known = learnt.answers(cases)
-    if (lacking := answers.shape[1] - past.shape[2]) > 0:
-        # models take the first channels for the past of the targets: there is room for them, and nothing in it
-        past, mask = (np.pad(part, ((0, 0), (0, 0), (0, lacking))) for part in (past, mask))
-        mask[..., -lacking:] = mask.any(axis=2, keepdims=True)
+    past, mask = with_room(past, mask, answers.shape[1])
     static, categories = learnt.encoder.encode(cases)
     return Samples(
         past=jnp.asarray(past),

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from annotated_types import Ge, Gt
 from jaxtyping import Int
 
@@ -12,7 +11,7 @@ from gym_jax.data.groups import check_group, series_rank
 from gym_jax.data.panel import Panel
 from gym_jax.data.reading import FORBID, check_words
 from gym_jax.errors import DataError
-from gym_jax.types import Share
+from gym_jax.ranges import Share
 
 Part = Literal["train", "val", "test"]
 SplitKind = Literal["share", "steps", "date", "series", "random", "fold"]
@@ -207,6 +206,8 @@ def _range(panel: Panel, last: np.ndarray) -> tuple[int, int]:
 
 def _stamp(panel: Panel, text: str) -> int:
     """Return a time of the configuration as the panel counts it."""
+    import pandas as pd  # not above: who only scales and cuts has no need of it
+
     try:
         if panel.clock == "step":
             return int(text)

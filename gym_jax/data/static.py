@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 
 from gym_jax.data.scale import SMALLEST
@@ -45,8 +44,8 @@ class StaticEncoder(NamedTuple):
         if panel.categories is not None:
             codes = np.zeros(panel.categories.shape, np.int32)
             for kind, vocabulary in enumerate(self.vocabularies):
-                words = pd.Index(panel.categories[:, kind], dtype=object)
-                codes[:, kind] = 1 + pd.Index(vocabulary, dtype=object).get_indexer(words)
+                place = {word: code for code, word in enumerate(vocabulary, start=1)}
+                codes[:, kind] = [place.get(word, 0) for word in panel.categories[:, kind]]
         return numbers, codes
 
     def to_json(self) -> dict[str, Any]:

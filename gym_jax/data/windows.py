@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from gym_jax.data.impute import ImputeKind, fill_seasonal, fill_window
+from gym_jax.data.impute import ImputeKind, fill_seasonal
 from gym_jax.data.panel import Panel
 from gym_jax.data.scale import Scaler, row_chunks
 from gym_jax.data.statistic import WindowStatistic, coming_statistic
@@ -174,3 +174,28 @@ def _all_observed(panel: Panel, origins: np.ndarray, series: np.ndarray, before:
     gaps = np.zeros(len(panel.mask) + 1, np.int32)
     np.cumsum(~panel.mask.all(axis=1), out=gaps[1:])
     return bool((gaps[end] == gaps[begin]).all())
+
+
+def fill_window(
+    past: Float[Array, "batch context channels"], mask: Bool[Array, "batch context channels"], *, kind: ImputeKind
+) -> tuple[Float[Array, "batch context channels"], Bool[Array, "batch context channels"]]:
+    """Return the window with missing values filled from observed ones of the same window and channel, and its mask.
+
+    `forward` repeats the last one before; `linear` draws a line between the neighbours and repeats the last one after
+    them. What lies before the first observed value takes that value; a channel without any stays masked and 0.
+    """
+    if kind not in ("forward", "linear"):
+        return past, mask
+    context = past.shape[1]
+    step = jnp.arange(context)[None, :, None]
+    before = lax.cummax(jnp.where(mask, step, -1), axis=1)
+    after = lax.cummin(jnp.where(mask, step, context), axis=1, reverse=True)
+    left = jnp.where(before < 0, after, before)
+    filled = jnp.take_along_axis(past, jnp.minimum(left, context - 1), axis=1)
+    if kind == "linear":
+        right = jnp.where(after == context, left, after)
+        other = jnp.take_along_axis(past, jnp.minimum(right, context - 1), axis=1)
+        share = (step - left) / jnp.maximum(right - left, 1)
+        filled = jnp.where(right > left, filled + (other - filled) * share, filled)
+    some = jnp.broadcast_to(mask.any(axis=1, keepdims=True), mask.shape)
+    return jnp.where(some, filled, 0).astype(past.dtype), some

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from gym_jax.data.clock import zone_of
 from gym_jax.data.panel import Panel
 from gym_jax.data.scale import Scaler
 from gym_jax.data.windows import Windows
+from gym_jax.data.zone import zone_of
 from gym_jax.evaluate.score import Forecast, forecasts
 from gym_jax.metrics import Totals, measure, plain, summarise
 

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gym_jax.config.schema import Config
-from gym_jax.data.cases import Cases, join_cases
+from gym_jax.data.cases import CONSTANT, Cases, join_cases
 from gym_jax.data.divide import Parts, divide, divide_apart
 from gym_jax.data.formats.arrow import open_frame
 from gym_jax.data.learn import Learnt, learn
 from gym_jax.data.read_cases import Answer, Asked, cases_of_tables, read_cases
-from gym_jax.data.read_table import CONSTANT
 from gym_jax.data.samples import Samples, make_samples
 from gym_jax.data.split import Part
 from gym_jax.data.tabular import generate_table
@@ -64,7 +63,7 @@ def prepare_cases(config: Config) -> PreparedCases:
     if config.data.test_path is None:
         parts, apart = divide(len(cases), config.data.split, cases.labels), None
     else:
-        own = _with_columns(config, _columns(cases))
+        own = with_columns(config, _columns(cases))
         apart = _answered(load_cases(own, config.data.test_path, exact=True))
         parts = divide_apart(len(cases), len(apart), config.data.split, cases.labels)
     for part in ("train", "test"):
@@ -93,7 +92,7 @@ def restore_cases(config: Config, facts: Mapping[str, Any], data: str | Path | N
     if data is None:
         prepared = prepare_cases(config)
         return config, prepared._replace(learnt=learnt)
-    config = _with_columns(config, facts["columns"])
+    config = with_columns(config, facts["columns"])
     config = _with_data(config, {"path": str(data), "test_path": None})
     cases = _noting_length(load_cases(config, needed=False, exact=True), learnt)
     nothing = np.zeros(0, np.int64)
@@ -162,7 +161,7 @@ def _columns(cases: Cases) -> dict[str, Any]:
     }
 
 
-def _with_columns(config: Config, columns: Mapping[str, Any]) -> Config:
+def with_columns(config: Config, columns: Mapping[str, Any]) -> Config:
     """Return the configuration that reads these very columns."""
     channels = tuple(columns["channels"])
     if columns["sequences"]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness import Bench, Outcome, Row, words_of
 from hostile_data import DATA, QUICK, ROWS_OF, Make, train_on
+from hostile_exports import EXPORTS
 from hostile_names import NAMES, YAML
 from hostile_runs import RUN
 
@@ -34,6 +35,7 @@ CASES: dict[str, Make] = {
     **{f"configuration: {name}": (lambda folder, text=text: _configured(folder, text)) for name, text in YAML.items()},
     **DATA,
     **RUN,
+    **EXPORTS,
 }
 
 

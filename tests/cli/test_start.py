@@ -188,7 +188,7 @@ def test_export_holds_the_weights_that_forecast_and_says_which(weights, words, h
     assert manifest["step"] == run.step == RunFolder(here / "run").read_json("scores.json")["step"]
     assert manifest["config"] == RunFolder(here / "run").read_config()
     content = (here / "plain" / "weights.npz").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == manifest["sha256"]
+    assert hashlib.sha256(content).hexdigest() == manifest["files"]["weights.npz"]["sha256"]
     with np.load(here / "plain" / "weights.npz") as arrays:
         for part, leaves in run.variables["params"].items():
             for name, leaf in leaves.items():

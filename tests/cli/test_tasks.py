@@ -59,7 +59,7 @@ def test_a_classification_is_printed_with_its_confusion(here, capsys):
     assert rows[0]["probability_yes"] + rows[0]["probability_no"] == pytest.approx(1)
     assert main(["export", "two", "--out", "weights"]) == 0
     manifest = json.loads((here / "weights" / "manifest.json").read_text())
-    assert manifest["data"]["learnt"]["classes"] == ["no", "yes"]
+    assert manifest["spec"]["learnt"]["classes"] == ["no", "yes"]
 
 
 @pytest.mark.parametrize(

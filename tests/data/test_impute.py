@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tolerances import FLOAT32
 
 from gym_jax.data import Panel
-from gym_jax.data.impute import fill_seasonal, fill_window
+from gym_jax.data.impute import fill_seasonal
+from gym_jax.data.windows import fill_window
 
 COMPILED = jax.jit(fill_window, static_argnames="kind")
 

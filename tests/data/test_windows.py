@@ -12,8 +12,9 @@ from tolerances import FLOAT32
 from gym_jax.data import Panel, Scaler, Span, fit_scaler, make_windows, origins
 from gym_jax.data.clip import clip, fit_bounds, hampel
 from gym_jax.data.features import add_features
-from gym_jax.data.impute import fill_seasonal, fill_window
+from gym_jax.data.impute import fill_seasonal
 from gym_jax.data.scale import rows_inside
+from gym_jax.data.windows import fill_window
 
 KINDS = ("mask", "forward", "linear", "seasonal")
 TAKE = jax.jit(lambda windows, indices: windows.take(indices))

@@ -298,6 +298,7 @@ def test_the_best_member_answers_alone_and_is_exported(whole, tmp_path):
     assert scores["model"] == member.read_json("scores.json")["model"]
     manifest = export_run(whole, tmp_path / "weights")
     assert (manifest["run"], manifest["seed"], manifest["step"]) == ("group", seed, status["step"])
+    assert manifest["notes"][0] == f"the best of {len(losses)} members, seed {seed}"
 
 
 def test_a_group_that_was_never_validated_has_no_best(tmp_path):

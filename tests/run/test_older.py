@@ -10,7 +10,9 @@ from tolerances import FLOAT32
 
 from gym_jax.config.migrate import SCHEMA_VERSION, STEPS
 from gym_jax.errors import CheckpointError, ConfigError
+from gym_jax.inference import check_golden, load_export
 from gym_jax.run.evaluate import evaluate_run
+from gym_jax.run.export import export_run
 from gym_jax.run.load import load_weights, read_config
 from gym_jax.run.predict import predict_run
 from gym_jax.run.runs import open_run
@@ -28,6 +30,12 @@ def older(request, tmp_path):
 
 def test_there_is_a_run_of_every_older_version():
     assert {int(path.name) for path in OLDER.iterdir()} == set(STEPS) == set(range(1, SCHEMA_VERSION))
+
+
+def test_a_finished_run_is_exported_and_answers_its_golden_windows(older):
+    manifest = export_run(older / "done", older / "export", onnx=False)
+    assert manifest["tried"]["of"] == "test and train part"
+    check_golden(load_export(older / "export", "numpy"))
 
 
 def test_a_finished_run_scores_and_forecasts_as_then(older):

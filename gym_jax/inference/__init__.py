@@ -1,0 +1,41 @@
+"""Forecasts of an exported model, with NumPy alone or onnxruntime: neither JAX nor Orbax is loaded.
+
+Names are resolved on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gym_jax.inference.answer import Answer, answers
+    from gym_jax.inference.model import Model, check_golden, load_export
+    from gym_jax.inference.spec import Spec
+    from gym_jax.inference.window import Series, Window, join, pad, prepare
+
+_HOMES = {
+    "Answer": "answer",
+    "Model": "model",
+    "Series": "window",
+    "Spec": "spec",
+    "Window": "window",
+    "answers": "answer",
+    "check_golden": "model",
+    "join": "window",
+    "load_export": "model",
+    "pad": "window",
+    "prepare": "window",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gym_jax.inference' has no attribute {name!r}")
+    value = getattr(import_module(f"gym_jax.inference.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,224 @@
+"""From the rows of series to what a network reads: the same numbers as in training, made by the same functions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gym_jax.data.cases import Cases
+from gym_jax.data.clip import Bounds
+from gym_jax.data.features import extend
+from gym_jax.data.impute import ImputeKind, fill_seasonal
+from gym_jax.data.learn import with_room
+from gym_jax.data.panel import Panel
+from gym_jax.data.preprocess import Fitted, fit, make_channels
+from gym_jax.data.split import Span, split_panel
+from gym_jax.inference.faults import refuse_faults
+from gym_jax.inference.spec import Spec
+
+
+class Series(NamedTuple):
+    """One series, or case, that is asked, in the data's units."""
+
+    id: str | None
+    """One of the training has its own scale and calibration; any other is scaled by the rows it brings."""
+    values: Float[np.ndarray, "rows channels"]
+    """Of `spec.channels`; NaN where nothing was observed."""
+    last: np.datetime64 | int | None = None
+    """When its last row was, in UTC where the data had a zone; needed where `spec.needs_times`, else for answers."""
+    future: Float[np.ndarray, "horizon known"] | None = None
+    """Of `spec.known`, the rows behind the last."""
+    static: Mapping[str, float | str | None] = {}
+    """Of `spec.static` and `spec.categories`; what is not there is missing."""
+
+
+class Window(NamedTuple):
+    """What a network reads: scaled, with the batch in front; what a model does not have is None."""
+
+    past: Float[np.ndarray, "batch look_back channels"]
+    mask: Bool[np.ndarray, "batch look_back channels"]
+    future: Float[np.ndarray, "batch steps known"] | None = None
+    static: Float[np.ndarray, "batch features"] | None = None
+    categories: Int[np.ndarray, "batch kinds"] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many windows these are."""
+        return len(self.past)
+
+
+def prepare(spec: Spec, series: Sequence[Series]) -> Window:
+    """Return the windows that begin behind the last row of each series, float32.
+
+    Raises DataError that names series, column and row of everything that is wrong.
+    """
+    refuse_faults(spec, series)
+    return _of_series(spec, series) if spec.task == "forecast" else _of_cases(spec, series)
+
+
+def join(windows: Sequence[Window]) -> Window:
+    """Return windows one behind the other."""
+    joined = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*windows, strict=True)]
+    return Window(*joined)  # type: ignore[arg-type]
+
+
+def pad(window: Window, size: int) -> Window:
+    """Return so many windows: the first is repeated behind them."""
+    return chosen(window, np.append(np.arange(window.size), np.zeros(size - window.size, np.int64)))
+
+
+def chosen(window: Window, places: Int[np.ndarray, " n"]) -> Window:
+    """Return the windows at some places."""
+    return Window(*(None if part is None else part[places] for part in window))  # type: ignore[arg-type]
+
+
+def fitted_for(spec: Spec, series: Sequence[Series]) -> Fitted:
+    """Return scaler and bounds with a row for each of `series`: of the training, or taught by what a new one brings."""
+    saved = spec.fitted
+    assert saved is not None
+    rows = [spec.places.get(one.id, -1) if one.id is not None else -1 for one in series]
+    shared = saved.scaler.shared and saved.bounds is None
+    new = {} if shared else {i: _taught(spec, series[i]) for i, row in enumerate(rows) if row < 0}
+
+    def each(pick: Callable[[Fitted], np.ndarray]) -> np.ndarray:
+        old = pick(saved)
+        return np.stack([pick(new[i])[0] if row < 0 else old[row] for i, row in enumerate(rows)])
+
+    scaler, bounds = saved.scaler, saved.bounds
+    if not scaler.shared:
+        scaler = scaler._replace(shift=each(lambda part: part.scaler.shift), scale=each(lambda part: part.scaler.scale))
+    if bounds is not None:
+        bounds = Bounds(each(lambda part: _bounds(part).low), each(lambda part: _bounds(part).high))
+    return saved._replace(scaler=scaler, bounds=bounds)
+
+
+def stamp_of(spec: Spec, one: Series) -> int | None:
+    """Return when the last row of a series was, in nanoseconds since 1970 or as a count."""
+    if one.last is None:
+        return None
+    return int(np.asarray(one.last).astype("datetime64[ns]" if spec.clock == "ns" else np.int64).astype(np.int64))
+
+
+def _taught(spec: Spec, one: Series) -> Fitted:
+    """Return what the train share of a new series' rows teaches; all of its rows, where nothing was observed in that.
+
+    Splits by date and by series say nothing of a single new one: it teaches by all of its rows.
+    """
+    panel = _panel(spec, [one])
+    end = panel.offsets[1:]
+    if spec.split.kind in ("share", "steps"):
+        end = np.maximum(split_panel(panel, spec.split, empty="keep").train.end, 1)
+        end = end if panel.mask[: int(end[0]), : panel.targets].any() else panel.offsets[1:]
+    return fit(panel, Span(panel.offsets[:-1], end), spec.preprocessing, horizon=spec.horizon)[0]
+
+
+def _bounds(fitted: Fitted) -> Bounds:
+    assert fitted.bounds is not None
+    return fitted.bounds
+
+
+def _panel(spec: Spec, series: Sequence[Series]) -> Panel:
+    values = np.concatenate([np.asarray(one.values, np.float64) for one in series])
+    lengths, mask = np.array([len(one.values) for one in series]), ~np.isnan(values)
+    static, categories = _described(spec, series)
+    last = np.array([stamp_of(spec, one) or 0 for one in series], np.int64)
+    return Panel(
+        series=tuple(str(i) for i in range(len(series))),
+        channels=spec.channels,
+        targets=len(spec.targets),
+        values=np.where(mask, values, 0),
+        mask=mask,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        first=last - (lengths - 1) * spec.step,
+        step=spec.step,
+        clock=spec.clock,
+        known=len(spec.known),
+        static=static,
+        static_names=spec.static,
+        categories=categories,
+        category_names=spec.categories,
+        calendar_zone=spec.calendar_zone,
+    )
+
+
+def _described(spec: Spec, series: Sequence[Series]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the numbers and the words of every series, None where the model reads none."""
+    numbers = [[np.nan if (v := one.static.get(name)) is None else v for name in spec.static] for one in series]
+    words = [[one.static.get(name) or "" for name in spec.categories] for one in series]
+    return (
+        np.array(numbers, np.float64) if spec.static else None,
+        np.array(words, object) if spec.categories else None,
+    )
+
+
+def _of_series(spec: Spec, series: Sequence[Series]) -> Window:
+    fitted, horizon = fitted_for(spec, series), spec.horizon
+    panel = extend(_panel(spec, series), horizon)
+    ends, first = panel.offsets[1:] - horizon, panel.offsets[:-1]
+    for end, one in zip(ends, series, strict=True):
+        if spec.known:
+            panel.values[end : end + horizon, -len(spec.known) :] = one.future
+            panel.mask[end : end + horizon, -len(spec.known) :] = True
+    made = make_channels(panel, spec.preprocessing, fitted.bounds, horizon=horizon)
+    values, filled = made.values, np.zeros_like(made.mask)
+    if spec.preprocessing.impute == "seasonal":
+        values, filled = fill_seasonal(made, spec.season)
+    rows = ends[:, None] + np.arange(-spec.look_back, horizon)
+    own = (rows >= first[:, None])[..., None]
+    rows = np.maximum(rows, first[:, None])
+    owner = np.repeat(np.arange(len(series)), rows.shape[1])
+    scaled = fitted.scaler.transform(values[rows.reshape(-1)], owner).reshape(*rows.shape, -1)
+    seen, mask = (part[rows] & own for part in (made.mask, made.mask | filled))
+    ahead, mask = seen[:, spec.look_back :, seen.shape[2] - made.known :], mask[:, : spec.look_back]
+    past = np.where(mask, scaled[:, : spec.look_back], np.float32(0))
+    past, mask = fill_gaps(past, mask, kind=spec.preprocessing.impute)
+    future = np.where(ahead, scaled[:, spec.look_back :, scaled.shape[2] - made.known :], np.float32(0))
+    if spec.statistic != "none":
+        future = future.sum(1, keepdims=True) / np.maximum(ahead.sum(1, keepdims=True), 1).astype(np.float32)
+    static, categories = fitted.encoder.encode(panel)
+    return Window(past, mask, future if made.known else None, static, categories)
+
+
+def _of_cases(spec: Spec, series: Sequence[Series]) -> Window:
+    learnt = spec.learnt
+    assert learnt is not None
+    shape = len(series), max(len(one.values) for one in series), len(spec.past)
+    values = np.full(shape, np.nan)
+    for row, one in enumerate(series):
+        values[row, shape[1] - len(one.values) :] = one.values if spec.channels else 0  # words alone have a constant
+    static, categories = _described(spec, series)
+    mask = ~np.isnan(values)
+    cases = Cases(
+        channels=spec.past,
+        values=np.where(mask, values, 0),
+        mask=mask,
+        target_names=spec.targets,
+        static=static,
+        static_names=spec.static,
+        categories=categories,
+        category_names=spec.categories,
+    )
+    past, mask = with_room(*learnt.scaled(cases), 1 if learnt.classes else len(spec.targets))
+    return Window(past, mask, None, *learnt.encoder.encode(cases))
+
+
+def fill_gaps(
+    past: Float[np.ndarray, "batch rows channels"], mask: Bool[np.ndarray, "batch rows channels"], *, kind: ImputeKind
+) -> tuple[Float[np.ndarray, "batch rows channels"], Bool[np.ndarray, "batch rows channels"]]:
+    """Return what `gym_jax.data.windows.fill_window` does, in NumPy."""
+    if kind not in ("forward", "linear"):
+        return past, mask
+    rows = past.shape[1]
+    step = np.arange(rows)[None, :, None]
+    before = np.maximum.accumulate(np.where(mask, step, -1), axis=1)
+    after = np.minimum.accumulate(np.where(mask, step, rows)[:, ::-1], axis=1)[:, ::-1]
+    left = np.where(before < 0, after, before)
+    filled = np.take_along_axis(past, np.minimum(left, rows - 1), axis=1)
+    if kind == "linear":
+        right = np.where(after == rows, left, after)
+        other = np.take_along_axis(past, np.minimum(right, rows - 1), axis=1)
+        share = (step - left).astype(np.float32) / np.maximum(right - left, 1).astype(np.float32)
+        filled = np.where(right > left, filled + (other - filled) * share, filled)
+    some = np.broadcast_to(mask.any(axis=1, keepdims=True), mask.shape)
+    return np.where(some, filled, np.float32(0)), some
