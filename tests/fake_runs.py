@@ -85,6 +85,6 @@ def serving(root, port=0, **options):
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            app.state.hub.close()
+            app.state.close()
             server.should_exit = True
             thread.join()

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "gym_jax"
 LAYERS = [
-    {"errors", "ranges", "__init__"},
+    {"errors", "ranges", "lazy", "__init__"},
     {"types", "files", "cells", "plugins"},
     {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track", "pull"},

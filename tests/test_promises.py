@@ -60,6 +60,11 @@ from gym_jax.report import PLOTS
 from gym_jax.report.interactive import INTERACTIVE
 from gym_jax.report.statistical import STATISTICAL
 from gym_jax.run.report import PARTS
+from gym_jax.serve.api.app import make_app
+from gym_jax.serve.api.batch import Batcher
+from gym_jax.serve.api.limits import Limits
+from gym_jax.serve.api.meters import Meters
+from gym_jax.serve.api.shelf import Shelf
 from gym_jax.track import CALLS, TRACKERS
 from gym_jax.track.tracker import Tracker
 from gym_jax.train.average import Weights
@@ -95,6 +100,11 @@ def options_of(command):
 
 def page_parts():
     return set(re.findall(r'data-part="(\w+)"', (ROOT / "gym_jax/serve/static/index.html").read_text()))
+
+
+def endpoints():
+    meters = Meters()
+    return {route.path for route in make_app(Shelf({}, meters), Batcher(meters)).routes}
 
 
 REGISTRIES = {
@@ -172,6 +182,13 @@ REGISTRIES = {
     "pulled_preset": set(PRESETS),
     "drift_option": options_of("drift"),
     "interval_gate": set(OF_INTERVALS),
+    "serve_option": options_of("serve"),
+    "endpoint": endpoints(),
+    "serve_limit": set(Limits._fields),
+    "meter": set(re.findall(r"# TYPE (\w+)", Meters().text(0, []))),
+    "deployment": {
+        path.name for path in (ROOT / "deploy").rglob("*") if path.suffix in ("", ".yaml") and path.is_file()
+    },
     "tune_option": options_of("tune"),
     "sweep_option": options_of("sweep"),
     "sampler": set(SAMPLERS),

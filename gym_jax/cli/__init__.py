@@ -38,6 +38,7 @@ from gym_jax.cli.predict import predict
 from gym_jax.cli.pull import pull
 from gym_jax.cli.report import report
 from gym_jax.cli.runs import best_run, list_runs, prune_runs, show_run
+from gym_jax.cli.serve import serve
 from gym_jax.cli.show import print_error
 from gym_jax.cli.sweep import sweep
 from gym_jax.cli.train import train
@@ -247,6 +248,7 @@ for command in (
     generate,
     bench,
     monitor,
+    serve,
 ):
     app.command(epilog=ANYWHERE)(command)
 for door in (pull, check, describe, convert, resample):

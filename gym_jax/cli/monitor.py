@@ -65,9 +65,10 @@ def monitor(
     from gym_jax.serve.server import bind, make_server, need_server, url_of
 
     need_server()
-    token, notes = _token(host, token_file)
     from gym_jax.serve.app import make_app
-    from gym_jax.serve.guard import Rules, allowed_hosts, is_loopback
+    from gym_jax.serve.guard import Rules, allowed_hosts, is_loopback, needed_token
+
+    token, notes = needed_token(host, token_file, "monitor")
 
     # The graphics memory belongs to those who train: forecasts for the page are made on the CPU unless it is asked.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -110,20 +111,3 @@ def _find(where: str | None, root: str | None) -> "tuple[Path, RunFolder | None]
             attempt=error.attempt,
             code="run.not_found",
         ) from error
-
-
-def _token(host: str, path: str | None) -> tuple[str | None, list[str]]:
-    """Return the token that is asked for, None where none is. Raises ConfigError when one is needed."""
-    from gym_jax.errors import ConfigError
-    from gym_jax.serve.guard import is_loopback, read_token
-
-    if path is not None:
-        return read_token(path)
-    if is_loopback(host):
-        return None, []
-    raise ConfigError(
-        f"--host {host} is seen by other machines, and there is no token",
-        hint="give --token-file, or leave --host out and reach this machine by ssh -L",
-        attempt=f"gymjax monitor --host {host} --token-file FILE",
-        code="serve.token",
-    )

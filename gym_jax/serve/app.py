@@ -41,11 +41,11 @@ def make_app(
     """Return the application that watches the runs under `root`, or `only` one of them, every so many seconds.
 
     `rules` say who may ask. It writes nothing, starts nothing before it is asked, and finds its parts wherever it is
-    mounted: `Mount("/monitor", make_app("runs"))`. `app.state.hub.close()` lets open pages go.
+    mounted: `Mount("/monitor", make_app("runs"))`. `app.state.close()` lets open pages go.
     """
     hub = Hub(Watcher(Path(root), only, every))
     app = Starlette(routes=make_routes(hub, desk or Desk(), rules))
-    app.state.hub = hub
+    app.state.hub, app.state.close = hub, hub.close
     app.add_middleware(guarded, rules=rules)
     return app
 

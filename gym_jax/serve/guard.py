@@ -1,4 +1,4 @@
-"""Who may ask: the right host, the right token, nothing but GET; and what browsers are told to keep to."""
+"""Who may ask: the right host, the right token, the right methods; and what browsers are told to keep to."""
 
 import hashlib
 import hmac
@@ -28,8 +28,11 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
-OPEN = ("/static/", "/login")
-"""What is there without a token: the page that asks for one, and nothing about a run."""
+LOGIN = "/login"
+ANY = ("*",)
+"""Every name, for servers that are kept by a token: a page that rebinds a name has none."""
+Words = Callable[[int, str], tuple[bytes, str]]
+"""From a status and words to the body of a refusal and its type."""
 
 
 class Rules(NamedTuple):
@@ -40,9 +43,19 @@ class Rules(NamedTuple):
     anywhere: bool = False
     """Whether it may be called by any address too: a page that rebinds a name has none."""
     token: str | None = None
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    open: tuple[str, ...] = ("/static/", LOGIN)
+    """What is there without a token: the page that asks for one, and nothing about a run."""
+    login: str | None = LOGIN
+    """What is shown in place of the first page to who has no token; None: the refusal."""
 
 
-def guarded(app: App, rules: Rules) -> App:
+def plain_words(code: int, words: str) -> tuple[bytes, str]:
+    """Return a refusal as text."""
+    return words.encode(), "text/plain; charset=utf-8"
+
+
+def guarded(app: App, rules: Rules, refuse: Words = plain_words) -> App:
     """Return an ASGI application that answers only those who may ask, with headers that keep browsers to its page."""
 
     async def guard(scope: Scope, receive: Any, send: Any) -> None:
@@ -62,13 +75,13 @@ def guarded(app: App, rules: Rules) -> App:
             await app(scope, receive, with_headers)
             return
         code, words = refused
-        if code == 401 and _path(scope) == "/":
-            await app({**scope, "path": scope.get("root_path", "") + "/login"}, receive, with_headers)
+        if code == 401 and rules.login and _path(scope) == "/":
+            await app({**scope, "path": scope.get("root_path", "") + rules.login}, receive, with_headers)
             return
-        text = words.encode()
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+        text, kind = refuse(code, words)
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(text)).encode())]
         if code == 405:
-            headers.append((b"allow", b"GET, HEAD"))
+            headers.append((b"allow", ", ".join(rules.methods).encode()))
         await with_headers({"type": "http.response.start", "status": code, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text})
 
@@ -78,13 +91,13 @@ def guarded(app: App, rules: Rules) -> App:
 def refusal(scope: Scope, rules: Rules) -> tuple[int, str] | None:
     """Return the status and the words with which a request is refused, None when it is answered."""
     headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-    if scope["method"] not in ("GET", "HEAD"):
-        return 405, "only GET is answered\n"
+    if scope["method"] not in rules.methods:
+        return 405, f"only {' and '.join(rules.methods)} are answered\n"
     if not _called(headers.get("host", ""), rules):
         return 421, "this server is not called by that name\n"
     if headers.get("sec-fetch-site") == "cross-site" and _path(scope) != "/":
         return 403, "not for other sites\n"
-    if rules.token is not None and not _path(scope).startswith(OPEN) and not _known(headers, rules.token):
+    if rules.token is not None and not _path(scope).startswith(rules.open) and not _known(headers, rules.token):
         return 401, "a token is needed\n"
     return None
 
@@ -108,6 +121,20 @@ def read_token(path: str | Path) -> tuple[str, list[str]]:
     return text, [f"others on this machine can read {path}: chmod 600 {path}"] if shared else []
 
 
+def needed_token(host: str, path: str | None, command: str) -> tuple[str | None, list[str]]:
+    """Return the token that is asked for, None where none is, and notes. Raises ConfigError when one is needed."""
+    if path is not None:
+        return read_token(path)
+    if is_loopback(host):
+        return None, []
+    raise ConfigError(
+        f"--host {host} is seen by other machines, and there is no token",
+        hint="give --token-file, or leave --host out and reach this machine by ssh -L",
+        attempt=f"gymjax {command} --host {host} --token-file FILE",
+        code="serve.token",
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Return whether an address or a name means this machine alone."""
     try:
@@ -124,7 +151,7 @@ def _no_token(message: str, path: str | Path) -> ConfigError:
 def _called(host: str, rules: Rules) -> bool:
     """Return whether the Host header names this server; the port may be that of a tunnel."""
     name = host.rsplit("]", 1)[0].removeprefix("[") if host.startswith("[") else host.rsplit(":", 1)[0]
-    if name.lower() in rules.hosts:
+    if rules.hosts == ANY or name.lower() in rules.hosts:
         return True
     if not rules.anywhere:
         return False

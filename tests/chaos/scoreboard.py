@@ -13,11 +13,21 @@ from collections.abc import Iterator
 
 import hostile
 import saves
+import server_faults
+import servers
 import suites
 import whole
 from harness import Bench, Row, wilson
 
-ROWS: dict[str, Row] = {"1": whole.ROWS["1"], **saves.ROWS, **whole.ROWS, **suites.ROWS, **hostile.ROWS}
+ROWS: dict[str, Row] = {
+    "1": whole.ROWS["1"],
+    **saves.ROWS,
+    **whole.ROWS,
+    **suites.ROWS,
+    **hostile.ROWS,
+    **servers.ROWS,
+    **server_faults.ROWS,
+}
 
 
 def chosen(row: Row, bench: Bench, given: argparse.Namespace) -> Iterator[int]:

@@ -1,0 +1,1 @@
+"""Trained models behind HTTP: forecasts and allocations in batches, measured, replaced while they are asked."""
