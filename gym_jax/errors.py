@@ -100,8 +100,8 @@ class GateFailed(GymJaxError):
     exit_code, code = 9, "gate.failed"
     usual_hint, usual_attempt = "every gate and its value are in the table", "gymjax evaluate RUN"
 
-    def __init__(self, message: str, *, document: Mapping[str, Any] | None = None, attempt: str | None = None) -> None:
-        super().__init__(message, attempt=attempt)
+    def __init__(self, message: str, *, document: Mapping[str, Any] | None = None, **words: str | None) -> None:
+        super().__init__(message, **words)
         self.document = document or {}
 
 
