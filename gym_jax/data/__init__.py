@@ -3,10 +3,9 @@
 Names are resolved on first use: who only scales and cuts windows loads neither JAX nor pandas.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gym_jax.lazy import lazily
 
 if TYPE_CHECKING:
     from gym_jax.data.cases import Cases
@@ -66,25 +65,8 @@ _HOMES = {
 
 __all__ = [*_HOMES]
 
-
-class _Package(ModuleType):
-    """Names such as `read` are functions, although the modules that they are in are called so too."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _HOMES or not isinstance(value, ModuleType):  # as importing such a module would set it
-            super().__setattr__(name, value)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gym_jax.data' has no attribute {name!r}")
-    value = getattr(import_module(f"gym_jax.data.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -3,8 +3,9 @@
 Names are resolved on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gym_jax.lazy import lazily
 
 if TYPE_CHECKING:
     from gym_jax.inference.answer import Answer, answers
@@ -28,14 +29,9 @@ _HOMES = {
 
 __all__ = [*_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gym_jax.inference' has no attribute {name!r}")
-    value = getattr(import_module(f"gym_jax.inference.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
