@@ -34,4 +34,3 @@ __getattr__ = lazily(__name__, _HOMES)
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-

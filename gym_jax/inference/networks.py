@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym_jax.errors import ConfigError
 from gym_jax.inference.window import Window
 
 VARIANCE = 1e-5
@@ -48,17 +47,7 @@ class Level(NamedTuple):
 
 
 def run_network(ops: Any, settings: Mapping[str, Any], weights: Mapping[str, Any], window: Window) -> Any:
-    """Return what the network says of windows, scaled: [batch, steps, targets] or with an axis of outputs behind.
-
-    Raises ConfigError on the kind of a plug-in, whose network is written in JAX alone.
-    """
-    if settings["kind"] not in NETWORKS:
-        raise ConfigError(
-            f"a model of kind `{settings['kind']}` has no network without JAX",
-            hint="it is a plug-in's; the run itself can be asked and served",
-            attempt="gymjax serve RUN",
-            code="export.kind",
-        )
+    """Return what the network says of windows, scaled: [batch, steps, targets] or with an axis of outputs behind."""
     return NETWORKS[settings["kind"]](Parts(ops, settings, weights), window)
 
 

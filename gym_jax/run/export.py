@@ -20,6 +20,7 @@ from gym_jax.files import sync
 from gym_jax.inference.artefact import BLOB, GRAPH, KIND, LONGEST, MANIFEST, SCHEMA, TABLES, WEIGHTS, Golden, seal_of
 from gym_jax.inference.graph import make_graph
 from gym_jax.inference.model import TOLERANCE, Run, apart, can_run_graphs, run_of_numpy, run_of_onnx
+from gym_jax.inference.networks import NETWORKS
 from gym_jax.inference.npz import pack, write_arrays
 from gym_jax.inference.window import Window, chosen, join
 from gym_jax.run.assemble import reading
@@ -49,7 +50,8 @@ def export_run(
     `onnx` adds a graph for other programs; None does where the extra is installed. `blob` adds the network as
     `jax.export` writes it. Of a run of several seeds it is the best member. Before anything is written NumPy, and
     onnxruntime with a graph, must say what JAX says on `TRIED` windows of the run's own data, of made-up ones where
-    these are gone. Raises GateFailed when they do not, ConfigError when the folder is there and not empty,
+    these are gone. Raises GateFailed when they do not, ConfigError when the folder is there and not empty or the model
+    is a plug-in's,
     CheckpointError when the run holds no weights, MissingExtra when a package is lacking, StorageError when the disk
     refuses.
     """
@@ -64,6 +66,13 @@ def export_run(
         )
     onnx = can_run_graphs() if onnx is None else onnx
     found = describe_run(source)
+    if (kind := found.spec.model["kind"]) not in NETWORKS:
+        raise ConfigError(
+            f"a model of kind `{kind}` has no network without JAX",
+            hint="it is a plug-in's; the run itself can be asked and served",
+            attempt=f"gymjax serve {source.path}",
+            code="config.export_kind",
+        )
     windows, whose = _windows(found)
     wanted = _said(found.forward, windows)
     golden = Golden(chosen(windows, np.arange(min(GOLDEN, windows.size))), wanted[:GOLDEN])

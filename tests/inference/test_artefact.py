@@ -88,6 +88,14 @@ def test_what_differs_from_jax_is_not_written(run, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_model_of_a_plugin_is_told(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "NETWORKS", {})
+    with pytest.raises(ConfigError, match="has no network without JAX") as caught:
+        export_run(run, tmp_path / "export", onnx=False)
+    assert caught.value.facts()["try"].startswith("gymjax serve ")
+    assert not list(tmp_path.iterdir())
+
+
 def without(modules, code, *words):
     """Run Python whose imports refuse some modules."""
     block = (

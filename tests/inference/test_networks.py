@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from made_networks import QUICK, VARIANTS, made
 
-from gym_jax.errors import ConfigError
 from gym_jax.inference.model import TOLERANCE, apart, run_of_numpy, run_of_onnx
 from gym_jax.inference.networks import NETWORKS
 from gym_jax.inference.window import chosen, join, pad
@@ -55,9 +54,3 @@ def test_three_numbers_by_hand():
     weights = {"head/kernel": np.ones((3, 1), np.float32), "head/bias": np.zeros(1, np.float32)}
     settings = {"kind": "linear", "horizon": 1, "targets": 1, "normalise": "last"}
     assert run_of_numpy(settings, weights)(Window(past, np.ones((1, 3, 1), bool))).ravel().tolist() == [0.0]
-
-
-def test_the_kind_of_a_plugin_is_told():
-    window = made("last, p95")[2]
-    with pytest.raises(ConfigError, match="kind `wave` has no network without JAX"):
-        run_of_numpy({"kind": "wave"}, {})(window)
