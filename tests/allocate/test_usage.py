@@ -62,6 +62,17 @@ def test_a_patch_sets_the_container_of_its_workload():
     assert container == {"name": "worker", "resources": {"requests": {"cpu": "1500m"}}}
 
 
+@pytest.mark.extras
+def test_the_schema_of_kubernetes_takes_a_patched_workload():
+    import kubernetes_validate
+
+    for patch in yaml.safe_load_all(patches(WANTED, "cpu")):
+        labels = {"app": "any"}
+        patch["spec"]["selector"] = {"matchLabels": labels}
+        patch["spec"]["template"]["metadata"] = {"labels": labels}
+        kubernetes_validate.validate(patch, kubernetes_validate.latest_version(), strict=True)
+
+
 def test_an_autoscaler_holds_the_recommendation():
     first, _ = yaml.safe_load_all(autoscalers(WANTED, "cpu", "StatefulSet"))
     assert first["spec"]["targetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "cart"}

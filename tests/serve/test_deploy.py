@@ -121,3 +121,14 @@ def test_the_service_and_the_probes_reach_the_server():
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod_of(deployment)["spec"]["terminationGracePeriodSeconds"] > pause + USUAL.leave_seconds
     assert pod_of(deployment)["metadata"]["annotations"]["prometheus.io/path"] in routes
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["kind"])
+def test_the_schema_of_kubernetes_takes_every_manifest(document):
+    import kubernetes_validate
+
+    kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    wrong = document | {"spec": document["spec"] | {"replica": 2}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
