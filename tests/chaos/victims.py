@@ -151,14 +151,16 @@ def signalled(subject: str, folder: str, words: list[str], kind: str, turn: int,
         if event.kind == kind and seen == turn:
             strike()
 
+    timer = threading.Timer(seconds, strike)
     if kind == "time":
-        threading.Timer(seconds, strike).start()
+        timer.start()
     with stop_on_signals() as stop:
         try:
             train_run(load_config([], words), folder=folder, watch=watch, stop=stop)
             found["status"] = 0
         except GymJaxError as error:
             found["status"] = error.exit_code
+        timer.cancel()  # the run is over: nobody is told any more
     found["saved"] = RunFolder(folder).read_json("status.json").get("steps")
     return found
 

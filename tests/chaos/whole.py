@@ -76,8 +76,7 @@ def stopped(bench: Bench, number: int) -> Outcome:
     left = bench.act("signalled", folder, seconds=60, options=options)
     shown = f"{kind}: told at {position} {turn}, {words_of(left)}, last {left.get('last')}, saved {left.get('saved')}"
     in_time = left.get("at") is None or left["ended"] - left["at"] < 10
-    # It was done before its time came: nobody listens any more, and the signal may end what is left of the process.
-    over = position == "time" and left["status"] in (0, -15) and left.get("saved") == left["last"]
+    over = left["status"] == 0 and position == "time"  # it was done before its time came
     fine = over or (left["status"] == 143 and left["saved"] == left["last"])
     done = train(bench, folder, kind)
     right = fine and in_time and done["status"] == 0 and done["bits"] == whole["bits"]
