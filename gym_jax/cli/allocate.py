@@ -58,9 +58,10 @@ def simulate(
     Each decision sees only what was before it. The learned policy is trained on what lies before the test. Nothing is
     written but the charts.
     """
-    from gym_jax.cli.allocate_show import print_simulation, telling
+    from gym_jax.cli.allocate_show import print_simulation
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json
+    from gym_jax.cli.telling import telling
     from gym_jax.metrics import plain
     from gym_jax.train.parallel import request_cpu_devices
 
@@ -129,9 +130,10 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Learn an allocation from all of the data and keep it, for `gymjax allocate recommend`."""
-    from gym_jax.cli.allocate_show import print_trained, telling
+    from gym_jax.cli.allocate_show import print_trained
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json
+    from gym_jax.cli.telling import telling
     from gym_jax.train.parallel import request_cpu_devices
 
     choose_platform(platform, None)

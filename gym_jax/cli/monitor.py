@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gym_jax.cli.candidates import complete_run
-from gym_jax.cli.options import AsJson, Root
+from gym_jax.cli.options import AsJson, Host, Port, Root
 
 if TYPE_CHECKING:
     from gym_jax.run.folder import RunFolder
@@ -28,10 +28,8 @@ def monitor(
         ),
     ] = None,
     root: Root = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; another than this machine's own needs a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = PORT,
+    host: Host = "127.0.0.1",
+    port: Port = PORT,
     token_file: Annotated[
         str | None, typer.Option("--token-file", help="File with a token that who looks must know.")
     ] = None,

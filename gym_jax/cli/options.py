@@ -36,3 +36,5 @@ Members = Annotated[
     typer.Option(help="Of a run of several seeds: the mean of its members, or the best of them alone."),
 ]
 OtherData = Annotated[str | None, typer.Option("--data", "-d", help="Other data with the same columns.")]
+Host = Annotated[str, typer.Option(help="Address to listen at; another than this machine's own needs a token.")]
+Port = Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)]

@@ -40,9 +40,9 @@ def pull(
     The file has unique_id, ds and a column per query, as gymjax train reads them. Where there was no sample there is no
     row. Nothing is sent anywhere but to that server.
     """
-    from gym_jax.cli.allocate_show import telling
     from gym_jax.cli.parse import parse_seconds
     from gym_jax.cli.show import print_json
+    from gym_jax.cli.telling import telling
     from gym_jax.errors import Interrupted
     from gym_jax.pull.http import make_server
     from gym_jax.pull.pull import pull_prometheus

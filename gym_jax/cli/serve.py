@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gym_jax.cli.candidates import complete_run
-from gym_jax.cli.options import AsJson, CompileCache, Platform, Root
+from gym_jax.cli.options import AsJson, CompileCache, Host, Platform, Port, Root
 
 if TYPE_CHECKING:
     from gym_jax.serve.api.shelf import Shelf
@@ -25,10 +25,8 @@ def serve(
         ),
     ],
     root: Root = None,
-    host: Annotated[str, typer.Option(help="Address to listen at; another than this machine's own needs a token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.", min=0, max=65535)] = PORT,
+    host: Host = "127.0.0.1",
+    port: Port = PORT,
     token_file: Annotated[
         str | None, typer.Option("--token-file", help="File with a token that who asks must know.")
     ] = None,

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from gym_jax.inference import Answer, Series, Spec
-
-ROWS = 20_000
-"""Of one series that are sent; of a longer one the last."""
+from gym_jax.serve.api.limits import ROWS
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def told(spec: Spec) -> Spec:
 
 
 def asked_json(spec: Spec, one: Series) -> dict[str, Any]:
-    """Return a series as `AskedSeries` describes it."""
+    """Return a series as `AskedSeries` describes it; of a long one the last rows, as many as are taken."""
     out: dict[str, Any] = {"values": _columns(spec.channels, one.values[-ROWS:])}
     if one.id is not None:
         out["id"] = one.id
