@@ -13,6 +13,7 @@ import optax
 
 from gym_jax.config.derive import settings
 from gym_jax.config.schema import Config
+from gym_jax.data.keep import read_once
 from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import Fitted, fit, make_channels
 from gym_jax.data.read import find_files, read
@@ -69,7 +70,8 @@ def load_panel(config: Config, *, every: bool = False) -> Panel:
     """Read and judge the configured data, or generate the stand-in; `every` numeric column when none is named."""
     data = config.data
     if data.path is not None:
-        return read(data.path, data, every=every)
+        path = data.path
+        return read_once("panel", path, data, every, lambda: read(path, data, every=every))
     made, plain = data.synthetic, Reading()
     said = [item.name for item in fields(Reading) if getattr(data, item.name) != getattr(plain, item.name)]
     if ignored := [name for name in said if name not in ("target", "time_zone", "policy")]:

@@ -11,6 +11,7 @@ from gym_jax.config.schema import Config
 from gym_jax.data.cases import CONSTANT, Cases, join_cases
 from gym_jax.data.divide import Parts, divide, divide_apart
 from gym_jax.data.formats.arrow import open_frame
+from gym_jax.data.keep import read_once
 from gym_jax.data.learn import Learnt, learn
 from gym_jax.data.read_cases import Answer, Asked, cases_of_tables, read_cases
 from gym_jax.data.samples import Samples, make_samples
@@ -38,10 +39,11 @@ def load_cases(config: Config, path: str | None = None, *, needed: bool = True, 
     DataError, and ConfigError when there is nothing to read.
     """
     data, answer = config.data, _answer(config)
+    kind = "cases" if path is None else "cases apart"
     path = path or data.path
     asked = Asked(answer, data.ignore, needed, exact)
     if path is not None:
-        return read_cases(path, data, asked)
+        return read_once(kind, path, data, asked, lambda: read_cases(path, data, asked))
     if answer == "classify":
         raise ConfigError(
             "there is nothing to classify: data.path is not given",

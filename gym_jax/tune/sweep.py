@@ -11,6 +11,7 @@ from typing import Any
 
 from gym_jax.config.schema import Config
 from gym_jax.config.vary import vary
+from gym_jax.data.keep import keep_data
 from gym_jax.errors import ConfigError, GymJaxError, Interrupted, gathered
 from gym_jax.run.fit import Event
 from gym_jax.run.folder import RunFolder
@@ -75,31 +76,32 @@ def sweep(
     way = Way(tell, stop, math.inf if seconds is None else time.monotonic() + seconds, "test")
     ends = {number: end for number in range(len(found)) if (end := _ended(search.trial(number))) is not None}
     tell(Event("search", {"folder": str(search.path), "done": len(ends), "trials": len(found), **search.asked}))
-    for group in _groups({number: config for number, (_, config) in enumerate(found)}, search.asked["batch"]):
-        if all(number in ends for number in group):
-            continue
-        code = stop() if stop else None
-        if code:
-            raise interrupted(search, code)
-        if time.monotonic() >= way.deadline:
-            break
-        try:
-            outcomes = run_trials(search, {number: found[number][1] for number in group}, way)
-        except Interrupted as error:
-            raise interrupted(search, error.exit_code) from error
-        for number, outcome in outcomes.items():
-            if outcome.state == "stopped":
+    with keep_data():
+        for group in _groups({number: config for number, (_, config) in enumerate(found)}, search.asked["batch"]):
+            if all(number in ends for number in group):
                 continue
-            ends[number] = outcome
-            known = {n: end.value for n, end in ends.items() if end.value is not None}
-            leader = min(known, key=known.__getitem__, default=None)
-            facts = {"trial": number, "trials": len(found), "values": found[number][0], "metric": LOSS}
-            facts |= {
-                "leader": leader,
-                "leading": None if leader is None else known[leader],
-                "best_epoch": outcome.best.get("epoch"),
-            }
-            tell(Event("trial", {**facts, **outcome._asdict()}))
+            code = stop() if stop else None
+            if code:
+                raise interrupted(search, code)
+            if time.monotonic() >= way.deadline:
+                break
+            try:
+                outcomes = run_trials(search, {number: found[number][1] for number in group}, way)
+            except Interrupted as error:
+                raise interrupted(search, error.exit_code) from error
+            for number, outcome in outcomes.items():
+                if outcome.state == "stopped":
+                    continue
+                ends[number] = outcome
+                known = {n: end.value for n, end in ends.items() if end.value is not None}
+                leader = min(known, key=known.__getitem__, default=None)
+                facts = {"trial": number, "trials": len(found), "values": found[number][0], "metric": LOSS}
+                facts |= {
+                    "leader": leader,
+                    "leading": None if leader is None else known[leader],
+                    "best_epoch": outcome.best.get("epoch"),
+                }
+                tell(Event("trial", {**facts, **outcome._asdict()}))
     return _document(search, found, ends)
 
 

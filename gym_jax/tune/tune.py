@@ -9,6 +9,7 @@ from gym_jax.config.document import flat
 from gym_jax.config.rules import validates
 from gym_jax.config.schema import Config
 from gym_jax.config.vary import vary
+from gym_jax.data.keep import keep_data
 from gym_jax.errors import ConfigError, Interrupted, did_you_mean, gathered
 from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.metrics import HIGHER, METRICS
@@ -79,7 +80,7 @@ def tune(
     """
     search = lengthen(search, trials=trials)
     options = {name: search.asked[name] for name in ("seed", "sampler", "pruner", "direction")}
-    with Study(search.path, search.space, **options) as study:
+    with keep_data(), Study(search.path, search.space, **options) as study:
         over = _work(study, search, seconds, tell, stop)
         _keep_best(study, search)  # a kill may have come between a trial and its file
         found = write_report(study, search)

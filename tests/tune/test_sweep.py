@@ -3,13 +3,17 @@
 import json
 import statistics
 
+import numpy as np
+import pandas as pd
 import pytest
 from ends import StopAt
 from small import small_config
 from tune.worker import FEW, quick
 
 from gym_jax.config.load import load_config
+from gym_jax.data.read import read
 from gym_jax.errors import ConfigError, Interrupted
+from gym_jax.run import assemble
 from gym_jax.run.folder import RunFolder
 from gym_jax.tune import trial as trials
 from gym_jax.tune.space import split_words
@@ -110,6 +114,22 @@ def test_stopped_and_taken_up_again_is_the_same_sweep(swept, tmp_path):
         "stopped"
     }
     assert run(tmp_path, *WORDS)["runs"] == found["runs"]
+
+
+def test_the_data_are_read_once(tmp_path, monkeypatch):
+    path, reads = tmp_path / "usage.csv", []
+    times = pd.date_range("2026-01-05", periods=300, freq="h")
+    pd.DataFrame({"ds": times, "cpu": np.sin(np.arange(300.0)) + 1}).to_csv(path, index=False)
+
+    def counted(path, *rest, **more):
+        reads.append(path)
+        return read(path, *rest, **more)
+
+    monkeypatch.setattr(assemble, "read", counted)
+    keys = (f"data.path={path}", "data.target=[cpu]", "task.context=8")
+    config, space, found, _ = grid(tmp_path, "optim=adam,sgd", overrides=keys)
+    assert {row["state"] for row in sweep(begin_sweep(config, space, 1), found)["runs"]} == {"complete"}
+    assert len(reads) == 1
 
 
 def test_losses_of_different_things_are_not_called_best(tmp_path, monkeypatch):
