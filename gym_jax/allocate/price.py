@@ -37,12 +37,22 @@ class Price(NamedTuple):
     share: float = 1.0
 
 
-def candidates(quantiles: Float[np.ndarray, "n levels"], levels: Sequence[float]) -> Float[np.ndarray, "n candidates"]:
-    """Return allocations to choose from, rising: quantiles, linear in the logit of their level, and beyond."""
+def fine_levels(levels: Sequence[float]) -> Float[np.ndarray, " fine"]:
+    """Return the levels of the candidates that are quantiles; those after them lie beyond the highest."""
+    return 1 / (1 + np.exp(-_logits(levels)[1]))
+
+
+def _logits(levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits of the learned levels, and of the fine ones between them."""
     given = np.asarray(levels)
     logit = np.log(given / (1 - given))
-    wanted = np.linspace(logit[0], logit[-1], FINE)
-    left = np.clip(np.searchsorted(logit, wanted, side="right") - 1, 0, len(given) - 2)
+    return logit, np.linspace(logit[0], logit[-1], FINE)
+
+
+def candidates(quantiles: Float[np.ndarray, "n levels"], levels: Sequence[float]) -> Float[np.ndarray, "n candidates"]:
+    """Return allocations to choose from, rising: quantiles, linear in the logit of their level, and beyond."""
+    logit, wanted = _logits(levels)
+    left = np.clip(np.searchsorted(logit, wanted, side="right") - 1, 0, len(logit) - 2)
     share = (wanted - logit[left]) / (logit[left + 1] - logit[left])
     fine = quantiles[:, left] * (1 - share) + quantiles[:, left + 1] * share
     return np.concatenate([fine, fine[:, -1:] * np.array(BEYOND)], axis=1)

@@ -34,7 +34,8 @@ def report(
 ) -> None:
     """Write what was trained on what, how good it is and where it fails, as one page without a network.
 
-    A page of several runs compares them; unfinished runs are shown as far as they are. What is there is replaced.
+    A page of several runs compares them; unfinished runs are shown as far as they are. A learned allocation has a page
+    of its own. What is there is replaced.
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, size

@@ -22,6 +22,7 @@ def calibration(
     empirical: Mapping[str, Values],
     *,
     what: str = "interval",
+    part: str = "test part",
     dark: bool = False,
 ) -> Any:
     """Return how often intervals (or quantiles) held against how often they should: the diagonal is right."""
@@ -46,7 +47,7 @@ def calibration(
     seen = "share that lay within" if what == "interval" else "share that lay at or below"
     panel.set_xlabel(f"{said} (%)")
     panel.set_ylabel(f"{seen} (%)")
-    set_title(panel, "Calibration on the test part")
+    set_title(panel, f"Calibration on the {part}")
     add_legend(panel, dark, loc="upper left")
     return dress(figure, dark)
 

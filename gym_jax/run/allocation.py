@@ -105,11 +105,10 @@ def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFold
     below = Path(ROOT if root is None else root).expanduser()
     if str(path) == "latest":
         found = sorted(below.glob(f"*/{ALLOCATION}"), key=lambda file: file.stat().st_mtime)
-        places = [file.parent for file in found[-1:]]
-    else:
-        places = [place for place in (Path(path).expanduser(), below / Path(path)) if (place / ALLOCATION).is_file()]
-    if places:
-        return RunFolder(places[0])
+        if found:
+            return RunFolder(found[-1].parent)
+    elif (named := allocation_at(path, root)) is not None:
+        return named
     forecast = any((place / "config.yaml").is_file() for place in (Path(path).expanduser(), below / Path(path)))
     raise CheckpointError(
         f"no learned allocation at `{path}`",
@@ -119,6 +118,13 @@ def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFold
         attempt="gymjax allocate train DATA",
         code="allocate.not_found",
     )
+
+
+def allocation_at(path: str | Path, root: str | Path | None = None) -> RunFolder | None:
+    """Return the folder of the learned allocation at a path, or of that name under `root`; None: there is none."""
+    below = Path(ROOT if root is None else root).expanduser()
+    places = (Path(path).expanduser(), below / Path(path))
+    return next((RunFolder(place) for place in places if (place / ALLOCATION).is_file()), None)
 
 
 def load_allocation(folder: RunFolder) -> Allocation:

@@ -9,8 +9,10 @@ from gym_jax.errors import ConfigError, StorageError
 from gym_jax.files import whole_file
 from gym_jax.report.page import Page, Section, Words, render
 from gym_jax.report.picture import ENDINGS, refuse_place, save_figure
+from gym_jax.run.allocation import allocation_at
 from gym_jax.run.compare import name_runs, open_runs
 from gym_jax.run.folder import RunFolder, now
+from gym_jax.run.report_allocation import allocation_page
 from gym_jax.run.report_compare import allocation_part, comparison_part
 from gym_jax.run.report_parts import (
     data_part,
@@ -78,8 +80,9 @@ def report_runs(
     _refuse(html, plots, format)
     refuse_plots(asked.draw)
     page = make_page(runs, root=root, asked=asked)
+    learned = _allocation(runs, root)
     document: dict[str, Any] = {
-        "runs": [str(folder.path) for folder in open_runs(runs, root)],
+        "runs": [str(folder.path) for folder in (open_runs(runs, root) if learned is None else [learned])],
         "parts": list(dict.fromkeys(section.part for section in page.sections)),
         "html": None,
         "bytes": None,
@@ -98,7 +101,9 @@ def report_runs(
 def make_page(
     runs: Sequence[str | Path | RunFolder], *, root: str | Path | None = None, asked: Asked = Asked()
 ) -> Page:
-    """Return the page about one run or several, its pictures not drawn yet."""
+    """Return the page about one run or several, or about one learned allocation; its pictures are not drawn yet."""
+    if (learned := _allocation(runs, root)) is not None:
+        return allocation_page(learned)
     folders = open_runs(runs, root)
     paths = [folder.path.resolve() for folder in folders]
     if twice := [folder for folder in folders if paths.count(folder.path.resolve()) > 1]:
@@ -115,6 +120,20 @@ def make_page(
         sections.append(Section("trained", f"Run: {run.name}", PARTS["trained"][1](run)))
         sections += _sections(run, SHORT if len(found) <= FEW else SHORTEST, 3)
     return Page(f"Report: {len(found)} runs", lead, sections)
+
+
+def _allocation(runs: Sequence[str | Path | RunFolder], root: str | Path | None) -> RunFolder | None:
+    """Return the learned allocation that alone is named, if it is one."""
+    paths = [run.path if isinstance(run, RunFolder) else run for run in runs]
+    found = [learned for path in paths if (learned := allocation_at(path, root)) is not None]
+    if found and len(paths) > 1:
+        raise ConfigError(
+            f"{found[0].path.name} is a learned allocation: it has a page of its own",
+            hint="runs are compared by their forecasts, policies by `gymjax allocate simulate`",
+            attempt=f"gymjax report {found[0].path} --html allocation.html",
+            code="usage",
+        )
+    return found[0] if found else None
 
 
 def _sections(run: Reported, parts: Sequence[str], level: int) -> list[Section]:

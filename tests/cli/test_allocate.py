@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from page_parser import Parsed
 from usages import daily
 
+from gym_jax.allocate.learned import LEVELS
+from gym_jax.allocate.price import fine_levels
 from gym_jax.cli import main
+from gym_jax.run.allocation import RISKS
 
 SMALL = ["--epochs=2", "--val-days=3"]
 
@@ -164,6 +168,27 @@ def test_what_is_kept_is_what_was_learned(trained):
         "allocation.json",
         "checkpoints",
     ]
+
+
+def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert main(["report", "first", f"--root={trained}", f"--html={page}", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["parts"] == ["trained", "intervals", "allocation", "data", "environment", "reproduce"]
+    assert document["runs"] == [str(trained / "first")]
+    parsed, facts = Parsed(page.read_text()), json.loads((trained / "first" / "allocation.json").read_text())
+    tables = {table.caption: table for table in parsed.tables}
+    tuned = [facts["prices"][repr(risk)]["violation"] for risk in sorted(RISKS)[::-1]]
+    assert tables["Prices by risk"].values[::5] == tuned
+    covered = next(table for caption, table in tables.items() if caption.startswith("Share of held-out usage"))
+    own = {name: rows[0] for name, rows in facts["coverage"].items()}  # without a floor
+    levels = fine_levels(LEVELS)
+    assert (levels[0], levels[-1], len(levels)) == (pytest.approx(0.05), pytest.approx(0.998), 64)
+    near = int(np.argmin(np.abs(levels - 0.99)))
+    assert [row[0] for row in covered.rows[1:]] == sorted(own, key=lambda name: own[name][near])
+    assert covered.values[3::4] == sorted(row[near] for row in own.values())
+    assert main(["report", "first", "other", f"--root={trained}", f"--html={page}"]) == 2
+    assert "has a page of its own" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
