@@ -184,8 +184,9 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
     own = {name: rows[0] for name, rows in facts["coverage"].items()}  # without a floor
     levels = fine_levels(LEVELS)
     assert (levels[0], levels[-1], len(levels)) == (pytest.approx(0.05), pytest.approx(0.998), 64)
-    near = int(np.argmin(np.abs(levels - 0.99)))
+    middle, near = (int(np.argmin(np.abs(levels - level))) for level in (0.5, 0.99))
     assert [row[0] for row in covered.rows[1:]] == sorted(own, key=lambda name: own[name][near])
+    assert covered.values[::4] == [own[row[0]][middle] for row in covered.rows[1:]]
     assert covered.values[3::4] == sorted(row[near] for row in own.values())
     assert main(["report", "first", "other", f"--root={trained}", f"--html={page}"]) == 2
     assert "has a page of its own" in capsys.readouterr().err
