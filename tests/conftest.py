@@ -119,6 +119,17 @@ DOUBLED = (
     r"test_transformer.*::test_separate_channels_share_weights.*\[1\]",
     r"cli/test_signals.*::test_a_signal_saves_and_leaves_with_its_code\[SIGINT\]",
     r"tune/test_resume.*::test_killed_twice_and_resumed_is_the_uninterrupted_search",
+    r"test_laws.*::test_the_forecast_is_finite_and_has_a_value.*\[2-3-\w+-1\]",
+    r"test_side.*::test_every_value_of_a_row_depends_on_its_own_side_information_only\[(future-3-lstm|categories-3-fcn)\]",
+    r"test_side.*::test_without_covariates_parameters_and_forecasts_are_those_of_old\[transformer-fast\]",
+    r"test_side.*::test_the_answer_to_the_past_depends_on_the_side_information\[static-separate\]",
+    r"test_side.*::test_every_number_static_future_or_code_has_influence\[mlp\]",
+    r"models/test_covariates.*::test_a_model_with_all_covariates_beats_the_same_model_without\[lstm-static\]",
+    r"test_kernel.*::test_both_kernels_give_the_same_forecasts_and_gradients_in_float64\[transformer\]",
+    r"cli/test_start.*::test_export_holds_the_weights_that_forecast_and_says_which\[ema",
+    r"test_precision.*::test_a_window_far_from_zero_keeps_its_accuracy\[standard-(fcn|separate)\]",
+    r"test_gradients.*::test_attributions_add_up_to_the_difference_of_the_forecasts\[lstm\]",
+    r"test_bad_configs.*::test_what_is_to_be_typed_helps\[(an override with blanks|a kind for an override)",
     r"test_losses.*::test_what_has_no_weight_changes_neither_loss_nor_gradient\[(log_cosh|mae|huber)\]",
 )
 """Cases of seconds whose like stays in every pass: another model, kernel or layout. They run with the slow ones."""
