@@ -12,7 +12,7 @@ def generate_table(*, rows: int = 5000, seed: int = 0, truth: bool = False) -> p
 
     `cpu_load` and `memory_share` are shares; `disk_io_mbps` and `network_io_mbps` are MB/s, skewed; `process_count`
     counts; `priority` is 1 (may wait) to 5 (must run); `hour` is 0-23 and `weekday` 0-6 from Monday. The features
-    depend on each other: a hidden size and the working hours drive most of them. With
+    depend on each other: a hidden size and the working hours drive most of them. With ::
 
         urgency = (priority - 1) / 4
         work    = exp(-((hour - 13) / 4)**2) * (1 on weekdays 0-4, 0.3 on weekends)

@@ -1,0 +1,183 @@
+"""The pages that are made of the code: every command, every setting, every public name, every exit code."""
+
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+
+import gym_jax
+from gym_jax.cli import app
+from gym_jax.config.keys import Key, vocabulary, written
+from gym_jax.config.schema import Config
+from gym_jax.errors import EXIT_CODES
+
+PACKAGES = {
+    "gym_jax": "What is used most: configurations, runs, step functions and what they take.",
+    "gym_jax.data": "From files and frames to panels, windows and samples.",
+    "gym_jax.models": "Pure Flax Linen modules.",
+    "gym_jax.ops": "Kernels on arrays, each beside its plain twin.",
+    "gym_jax.losses": "Elementwise losses, and the heads that go with them.",
+    "gym_jax.metrics": "Scores as sums that merge.",
+    "gym_jax.optim": "Optimisers and schedules by name.",
+    "gym_jax.train": "State, step, epoch, placement, loop, checkpoint.",
+    "gym_jax.allocate": "Policies of allocation, walked forward and compared at equal violation.",
+    "gym_jax.inference": "Forecasts of an exported model, without JAX.",
+    "gym_jax.report": "Every plot as a function.",
+    "gym_jax.run": "Runs as functions: what the commands call.",
+    "gym_jax.serve.client": "A client of `gymjax serve`.",
+    "gym_jax.laws": "What every model, loss and policy must obey; for the tests of plug-ins.",
+    "gym_jax.plugins": "What other packages add.",
+    "gym_jax.types": "The few types that everything passes on.",
+    "gym_jax.errors": "What is raised, with its exit code.",
+}
+"""Public packages and modules, and what is in each."""
+RUN = (
+    *("train:train_run,resume_run,find_resumable", "evaluate:evaluate_run", "predict:predict_run"),
+    *("compare:compare_runs", "calibrate:calibrate_run", "explain:explain_run", "anomalies:find_anomalies"),
+    *("report:report_runs", "export:export_run", "drift:drift_run", "backtest:backtest"),
+    *("allocation:train_allocation,recommend_run", "allocate:read_workloads,simulate_data", "load:load_run"),
+)
+"""What of `gym_jax.run` is public: module and names."""
+TRAIN = (
+    *("step:init_state,make_train_step,make_eval_step", "loop:Position,Progress,train"),
+    *("parallel:Layout,make_layout,make_epoch,make_evaluation,make_forecast", "compile:jit"),
+    *("many:Pack,make_many_epoch,member,stack", "average:evaluation_variables", "find_rate:find_rate"),
+    "checkpoint:save_checkpoint,restore_checkpoint,read_metadata,saved_steps,find_damage",
+)
+"""What of `gym_jax.train` is public."""
+
+
+def write_pages(folder: Path) -> None:
+    """Write the pages into a folder; those that are already as they should be are left alone."""
+    pages = {"commands": commands(), "settings": settings(), "exit-codes": exit_codes()}
+    pages |= {f"api/{name}": api(name, words) for name, words in PACKAGES.items()}
+    pages["api/index"] = listing("Public names", list(PACKAGES.items()))
+    for name, text in pages.items():
+        path = folder / f"{name}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def commands() -> str:
+    """Return every command with its arguments and options, as `--help` has them."""
+    root = typer.main.get_command(app)
+    parts = ["# Commands", "What `gymjax COMMAND --help` says, of every command.", ""]
+    for words, command in _walk("gymjax", root):
+        parts += [f"## `{words}`", "", _plain(command.help or ""), "", "```text", _usage(words, command), "```", ""]
+        rows = [_row(parameter) for parameter in command.params if parameter.name != "help"]
+        if rows:
+            parts += ["| | default | |", "| --- | --- | --- |", *rows, ""]
+    return "\n".join(parts)
+
+
+def _walk(words: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield words, command
+        return
+    for name, one in inner.items():
+        yield from _walk(f"{words} {name}", one)
+
+
+def _usage(words: str, command: Any) -> str:
+    arguments = [_argument(one) for one in command.params if one.param_type_name == "argument"]
+    return " ".join([words, *arguments, "[OPTIONS]"])
+
+
+def _argument(parameter: Any) -> str:
+    word = (parameter.metavar or parameter.name).upper() + ("..." if parameter.nargs == -1 else "")
+    return word if parameter.required else f"[{word}]"
+
+
+def _row(parameter: Any) -> str:
+    """Return one argument or option as a row of a table."""
+    if parameter.param_type_name == "argument":
+        name, shown = f"`{parameter.name.upper()}`", "required" if parameter.required else ""
+    else:
+        name = ", ".join(f"`{flag}`" for flag in [*parameter.opts, *parameter.secondary_opts])
+        shown = "" if parameter.default in (None, False, ()) or callable(parameter.default) else parameter.default
+        if isinstance(parameter.show_default, str):
+            shown = parameter.show_default
+    kind = parameter.type_descriptor.annotation
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    kinds = f" One of {', '.join(f'`{one}`' for one in choices)}." if choices else ""
+    return f"| {name} | {_cell(shown)} | {_cell(_plain(parameter.help or ''))}{kinds} |"
+
+
+def settings() -> str:
+    """Return every setting with its type, its default and what it means, section by section."""
+    parts = ["# Settings", "Every key of a configuration file, and of `key=value` on the command line.", ""]
+    for section in Config.model_fields:
+        keys = [key for key in vocabulary() if key.path.partition(".")[0] == section]
+        parts += [f"## `{section}`", ""]
+        for kind in dict.fromkeys(key.kind for key in keys):
+            own = [key for key in keys if key.kind == kind]
+            parts += [f"### `{section}={kind}`", ""] if kind else []
+            parts += ["| key | type | default | |", "| --- | --- | --- | --- |", *map(_setting, own), ""]
+    return "\n".join(parts)
+
+
+def _setting(key: Key) -> str:
+    return f"| `{key.path}` | {_cell(key.type)} | {_cell(f'`{written(key.default)}`')} | {_cell(key.doc)} |"
+
+
+def exit_codes() -> str:
+    """Return what each exit code means."""
+    rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    return "\n".join(["# Exit codes", "", "| code | |", "| --- | --- |", *rows, ""])
+
+
+def api(name: str, words: str) -> str:
+    """Return the page of a package: every public name, from its docstring."""
+    parts = [f"# `{name}`", "", words, "", "```{eval-rst}"]
+    elsewhere = (
+        [thing for one in PACKAGES if one != name for _, thing in public_names(one)] if name == "gym_jax" else []
+    )
+    for path, thing in public_names(name):
+        twice = any(thing is one for one in elsewhere)  # links lead to the page of its own package
+        parts += [
+            f".. auto{'class' if inspect.isclass(thing) else 'function'}:: {path}",
+            *["   :no-index:"] * twice,
+            "",
+        ]
+    return "\n".join([*parts, "```", ""])
+
+
+def public_names(name: str) -> list[tuple[str, Any]]:
+    """Return the public names of a package with what they are, in the order in which it has them."""
+    chosen = {"gym_jax.run": RUN, "gym_jax.train": TRAIN}.get(name)
+    if chosen is not None:
+        split = [(module, names.split(",")) for module, _, names in (entry.partition(":") for entry in chosen)]
+        paths = [f"{name}.{module}.{one}" for module, names in split for one in names]
+        return [(path, getattr(import_module(path.rpartition(".")[0]), path.rpartition(".")[2])) for path in paths]
+    module = import_module(name)
+    if name == "gym_jax.report":
+        return [(f"{thing.__module__}.{thing.__name__}", thing) for thing in module.PLOTS.values()]
+    own = [one for one, thing in vars(module).items() if getattr(thing, "__module__", None) == name and one[0] != "_"]
+    found = [(f"{name}.{one}", getattr(module, one)) for one in getattr(module, "__all__", own)]
+    return [(path, thing) for path, thing in found if inspect.isclass(thing) or inspect.isroutine(thing)]
+
+
+def listing(title: str, rows: list[tuple[str, str]]) -> str:
+    """Return a page that leads to others."""
+    lines = [f"| [`{name}`]({name}.md) | {words} |" for name, words in rows]
+    tree = ["```{toctree}", ":hidden:", "", *(name for name, _ in rows), "```", ""]
+    return "\n".join([f"# {title}", "", "| | |", "| --- | --- |", *lines, "", *tree])
+
+
+def _plain(text: str) -> str:
+    """Return a help text as one paragraph after the other, without the line breaks of the source."""
+    return "\n\n".join(" ".join(part.split()) for part in text.replace("\b", "").split("\n\n"))
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    write_pages(Path(__file__).parent / "reference")
+    print(f"gym_jax {gym_jax.__version__}: the pages of the code are in docs/reference")
