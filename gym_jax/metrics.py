@@ -174,7 +174,7 @@ def naive_errors(
     ends: Int[np.ndarray, " series"],
     season: int,
 ) -> Float[np.ndarray, "series targets"]:
-    """Return per series the mean of `|y[t] - y[t - season]|` over rows `begin + season <= t < end`; NaN where none is."""
+    """Return per series the mean of `|y[t] - y[t - season]|` over rows `begin + season <= t < end`; NaN of none."""
     out = np.full((len(begins), values.shape[1]), np.nan)
     for i, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         if end - begin > season:
