@@ -29,6 +29,7 @@ from gym_jax.cli.evaluate import evaluate
 from gym_jax.cli.explain import explain
 from gym_jax.cli.export import export
 from gym_jax.cli.generate import generate
+from gym_jax.cli.init import init
 from gym_jax.cli.leave import leave
 from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
 from gym_jax.cli.models import list_models, show_model
@@ -231,6 +232,7 @@ allocate = typer.Typer(help="Compare allocation policies on data, learn one, rec
 runs = typer.Typer(help="The runs there are, and what became of them.", no_args_is_help=True)
 
 for command in (
+    init,
     train,
     evaluate,
     predict,

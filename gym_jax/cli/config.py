@@ -116,18 +116,29 @@ def init(
     if len(names) > 1 or path.suffix != ".yaml":
         raise ConfigError(f"`{names[-1]}` is no name of a configuration", hint="one file is written; it ends in .yaml")
     text = starting_file(load_config([], [word for word in words or [] if _is_override(word)]), str(path))
-    name = shlex.quote(str(path))
+    write_new(path, text)
+    if as_json:
+        print_json("config init", {"file": str(path)})
+    else:
+        print(f"{path}: edit it, then: gymjax train --config {shlex.quote(str(path))}")
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a configuration where none is. Raises ConfigError."""
+    import shlex
+
+    from gym_jax.errors import ConfigError
+
+    if path.suffix != ".yaml":
+        raise ConfigError(f"`{path}` is no name of a configuration", hint="one file is written; it ends in .yaml")
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
+        name = shlex.quote(str(path))
         raise ConfigError(
             f"`{path}` exists already", hint="nothing is overwritten", attempt=f"gymjax config validate {name}"
         ) from error
-    if as_json:
-        print_json("config init", {"file": str(path)})
-    else:
-        print(f"{path}: edit it, then: gymjax train --config {name}")
 
 
 def schema(
