@@ -86,9 +86,33 @@ def describe(file: FILE, overrides: Overrides = None, target: TARGET = None, as_
         print(f"note: {note}")
 
 
-def convert(file: FILE, out: OUT, overrides: Overrides = None, target: TARGET = None, as_json: AsJson = False) -> None:
-    """Write data as one long table of id, time and columns, judged and in the units asked for."""
-    _write("data convert", file, out, _settings(file, overrides, target), as_json)
+def convert(
+    file: FILE,
+    out: Annotated[str, typer.Option("--out", "-o", help="File to write, by its ending; or a new folder of Parquet.")],
+    overrides: Overrides = None,
+    target: TARGET = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write data as one long table of id, time and columns, judged and in the units asked for.
+
+    Into a folder (a name without an ending, or an address such as s3://bucket/cpu) they are written sorted by series
+    and time, in files that training can read in portions; the data need not fit in memory then.
+    """
+    settings = _settings(file, overrides, target)
+    if not _is_folder(out):
+        _write("data convert", file, out, settings, as_json)
+        return
+    from gym_jax.cli.show import print_json
+    from gym_jax.data.convert import MEMORY, convert
+
+    written = convert(file, out, settings.data, memory=MEMORY, every=True)
+    if as_json:
+        print_json("data convert", {"data": file, "out": written.path, **written._asdict()})
+        return
+    for note in written.notes:
+        print(f"note: {note}")
+    files = f"{written.files:,} file{'s' if written.files > 1 else ''}"
+    print(f"{written.rows:,} rows of {written.series:,} series at {written.step} in {files} of {written.path}")
 
 
 def resample(
@@ -103,6 +127,11 @@ def resample(
     """Bring rows at any times to a regular step, named after its beginning, and write them."""
     options: dict[str, Any] = {"data.resample.step": step, "data.resample.aggregate": aggregate}
     _write("data resample", file, out, _settings(file, overrides, target, **options), as_json)
+
+
+def _is_folder(out: str) -> bool:
+    """Return whether a name to write to is a folder's: it has no ending, or is an address."""
+    return out.endswith("/") or "://" in out or "." not in out.rpartition("/")[2].lstrip(".")
 
 
 def _settings(

@@ -248,7 +248,8 @@ def _absolute(config: Config) -> Config:
     """Return the configuration with its paths absolute: it means the same wherever it is read again."""
 
     def whole(path: str | None) -> str | None:
-        return None if path is None else os.path.abspath(os.path.expanduser(path))
+        address = path is not None and "://" in path  # of another filesystem: it is whole
+        return path if path is None or address else os.path.abspath(os.path.expanduser(path))
 
     def of_run(path: str) -> str | None:
         """A run may be named as it is called below the folder of the runs."""

@@ -118,7 +118,7 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "that model answers with one value",
             f"model=lstm loss={config.loss.kind}",
         )
-    out += _misfits(config)
+    out += _misfits(config) + (_of_memory(config) if config.data.memory is not None else [])
     try:
         entry.module(horizon=1, **settings(config.model))
     except ConfigError as error:
@@ -131,6 +131,37 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             ConfigError(message, hint="its settings are told there", attempt=f"gymjax models show {plugin.name}")
         )
     return out
+
+
+def _of_memory(config: Config) -> list[ConfigError]:
+    """Return what can not be had of data that are read in portions."""
+    said, scale = f"data.memory={config.data.memory} does not go with ", config.data.scale
+    entry = MODELS[config.model.kind]
+    found = [
+        (
+            entry.solve is not None and entry.solve_of is None,
+            f"model={config.model.kind}",
+            "it is solved on all train windows at once",
+            "model=mlp",
+        ),
+        (
+            config.train.seeds > 1,
+            f"train.seeds={config.train.seeds}",
+            "several models go through resident data together; train them one after the other",
+            "train.seeds=1",
+        ),
+        (
+            scale.kind == "robust" and scale.scope == "global",
+            "data.scale.kind=robust of scope=global",
+            "a median of all rows can not be put together out of portions; that of each series can",
+            "data.scale.scope=series",
+        ),
+    ]
+    return [
+        ConfigError(said + what, hint=hint, attempt=f"gymjax train ... {attempt}", code="config.conflict")
+        for wrong, what, hint, attempt in found
+        if wrong
+    ]
 
 
 def _misfits(config: Config) -> list[ConfigError]:

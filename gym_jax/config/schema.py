@@ -13,6 +13,7 @@ from gym_jax.data.preprocess import Preprocessing
 from gym_jax.data.reading import Reading
 from gym_jax.data.split import Splitting
 from gym_jax.data.statistic import WindowStatistic
+from gym_jax.data.units import size_of
 from gym_jax.errors import did_you_mean
 from gym_jax.losses import HEAD_LOSSES, LOSSES
 from gym_jax.metrics import METRICS
@@ -64,8 +65,15 @@ class Data(Preprocessing, Reading):
     """Of tables and sequences: columns that are no features."""
     stride: Positive = 1
     """Steps between the origins of training windows."""
+    memory: str | None = None
+    """What data may take at once, such as 512MB: a folder of Parquet is then read in portions; null holds all of it."""
     split: Splitting = Splitting()
     synthetic: SyntheticData = SyntheticData()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory is not None:
+            size_of(self.memory)
 
 
 class Task(Section):

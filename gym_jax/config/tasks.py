@@ -11,7 +11,7 @@ NUMBERS = (*LOSSES, "quantiles", "gaussian")
 """Losses of numbers."""
 OF_TIME = (
     *("task.context", "data.stride", "data.known", "data.lags", "data.rolling", "data.calendar", "data.impute"),
-    *("data.clip", "evaluate.season"),
+    *("data.clip", "data.memory", "evaluate.season"),
 )
 """Settings of forecasts."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gym_jax.data.samples import Samples, make_samples
     from gym_jax.data.scale import Scaler, fit_scaler
     from gym_jax.data.split import Span, Split, Splitting, origins, split_by_time
+    from gym_jax.data.store import Piece, Store, open_store, read_piece, read_pieces
     from gym_jax.data.synthetic import generate_frame, generate_panel, quantile_truth
     from gym_jax.data.tabular import generate_table
     from gym_jax.data.windows import Windows, make_windows
@@ -34,6 +35,7 @@ _HOMES = {
     "Learnt": "learn",
     "Panel": "panel",
     "Parts": "divide",
+    "Piece": "store",
     "Policy": "reading",
     "Reading": "reading",
     "Resample": "reading",
@@ -42,6 +44,7 @@ _HOMES = {
     "Span": "split",
     "Split": "split",
     "Splitting": "split",
+    "Store": "store",
     "Windows": "windows",
     "cases_of_tables": "read_cases",
     "divide": "divide",
@@ -53,11 +56,14 @@ _HOMES = {
     "make_panel": "grid",
     "make_samples": "samples",
     "make_windows": "windows",
+    "open_store": "store",
     "origins": "split",
     "quantile_truth": "synthetic",
     "read": "read",
     "read_cases": "read_cases",
     "read_frame": "read",
+    "read_piece": "store",
+    "read_pieces": "store",
     "sequential": "order",
     "shuffled": "order",
     "split_by_time": "split",

@@ -1,6 +1,7 @@
 """What was found while judging data: counted always, refused where the policy says so, all at once."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gym_jax.errors import DataError, gathered
@@ -57,3 +58,38 @@ def raise_all(problems: Iterable[DataError], findings: Iterable[Finding] = ()) -
     error = gathered(problems, code="data.problems")
     error.findings = tuple(findings)
     raise error
+
+
+@dataclass
+class Tally:
+    """What was found in several panels, as if it had been found in one."""
+
+    notes: dict[str, None] = field(default_factory=dict)
+    """What no finding says."""
+    findings: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
+
+    def add(self, notes: Iterable[str], findings: Iterable[Finding]) -> None:
+        """Take the notes and findings of one panel into account."""
+        findings = tuple(findings)
+        said = {finding.text for finding in findings}
+        self.notes |= dict.fromkeys(note for note in notes if note not in said)
+        for new in findings:
+            old = self.findings.setdefault(new[:2] + new[4:5], new._replace(count=0, total=0, text=""))
+            count, total = old.count + new.count, old.total + new.total
+            text = old.text or new.text
+            if old.text and new.text and old.text != new.text:
+                text = _again(new, count, total)
+            self.findings[new[:2] + new[4:5]] = old._replace(count=count, total=total, text=text)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All of it, a sentence each."""
+        return (*self.notes, *(finding.text for finding in self.findings.values() if finding.text))
+
+
+def _again(finding: Finding, count: int, total: int) -> str:
+    """Return the text of a finding with other counts, where it begins with its own; else its policy."""
+    begin = f"{finding.count:,} of {finding.total:,} "
+    if finding.text.startswith(begin):
+        return f"{count:,} of {total:,} {finding.text.removeprefix(begin)}"
+    return f"{count:,} of {total:,} {finding.what}: {finding.policy.replace('_', ' ')}, {finding.choice}"

@@ -28,6 +28,7 @@ def make_panel(
     policy: Policy | None = None,
     step: str | None = None,
     resample: Resample | None = None,
+    partial: bool = False,
     usage: Sequence[str] | Mapping[str, Bool[np.ndarray, " rows"] | bool] = (),
     capacity: Mapping[str, Float[np.ndarray, " rows"] | float] | None = None,
     **facts: Any,
@@ -35,7 +36,8 @@ def make_panel(
     """Lay rows in any order on a regular grid; `facts` are further fields of Panel, static ones a row per id.
 
     `codes` is the position of each row's series in `ids`; `times` are nanoseconds or counts; NaN means missing.
-    `step` declares the time step. Raises DataError with everything that the policy refuses.
+    `step` declares the time step. Rows are `partial` when there are more elsewhere: a column may then be blank here.
+    Raises DataError with everything that the policy refuses.
     """
     policy, report = policy or Policy(), Report()
     channels, targets, clock = facts["channels"], facts["targets"], facts.get("clock", "ns")
@@ -61,7 +63,7 @@ def make_panel(
     rows = keep_step(rows, size, ids, clock, policy, report, declared=declared is not None)
     panel = _lay(rows, size, ids, clock, policy, report, facts)
     report.settle()
-    panel = _without_blank(panel, policy, report)
+    panel = _without_blank(panel, policy, report, partial)
     report.settle()
     notes = (*facts.get("notes", ()), *report.notes)
     return panel.with_findings(notes, tuple(report.findings))
@@ -137,9 +139,9 @@ def _lay(
     )
 
 
-def _without_blank(panel: Panel, policy: Policy, report: Report) -> Panel:
+def _without_blank(panel: Panel, policy: Policy, report: Report, partial: bool) -> Panel:
     """Return the panel without columns and series that hold no value, where the policy drops them."""
-    columns = [c for c in range(len(panel.channels)) if not panel.mask[:, c].any()]
+    columns = [c for c in range(len(panel.channels)) if not partial and not panel.mask[:, c].any()]
     for c in columns:
         if c < panel.targets:
             report.refuse(
@@ -154,13 +156,13 @@ def _without_blank(panel: Panel, policy: Policy, report: Report) -> Panel:
     blank = [c for c in columns if c >= panel.targets]
     every = len(series) == len(panel.series)
     names = [f"column `{shown(panel.channels[c])}`" for c in blank]
-    names += [] if every else [f"series `{shown(panel.series[i])}`" for i in series]
+    names += [] if every and not partial else [f"series `{shown(panel.series[i])}`" for i in series]
     count, some = len(names), listed(names)
     report.add(
         "blank",
         policy.blank,
         count,
-        len(panel.series) + len(panel.channels),
+        len(panel.series) + (0 if partial else len(panel.channels)),
         "series and columns",
         error=DataError(
             f"{some} {'has' if count == 1 else 'have'} no value in any row",

@@ -4,13 +4,28 @@ import numpy as np
 from jaxtyping import Int
 
 
-def shuffled(seed: int, epoch: int, count: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:
-    """Return the indices of one epoch in random order; the last batch is padded with -1, nothing is dropped.
+def permuted(seed: int, epoch: int, count: int, portion: int = 0) -> Int[np.ndarray, " count"]:
+    """Return the numbers below `count` in random order; every portion of an epoch has an order of its own.
 
     Sorting raw Philox words keeps the order the same on every NumPy version.
     """
-    words = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(count)
-    return _rows(np.argsort(words, kind="stable"), batch_size)
+    counter = np.array([0, 0, 0, portion], np.uint64)  # 2**192 words lie between two portions
+    words = np.random.Philox(key=np.array([seed, epoch], np.uint64), counter=counter).random_raw(count)
+    return np.argsort(words, kind="stable")
+
+
+def shuffled(seed: int, epoch: int, count: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:
+    """Return the indices of one epoch in random order; the last batch is padded with -1, nothing is dropped."""
+    return _rows(permuted(seed, epoch, count), batch_size)
+
+
+def spread(indices: Int[np.ndarray, " count"], steps: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:
+    """Return indices in their order over that many batches, as evenly as can be, each padded with -1."""
+    rows = np.full((steps, batch_size), -1, np.int32)
+    ends = np.arange(1, steps + 1) * len(indices) // steps
+    sizes = np.diff(ends, prepend=0)
+    rows[np.arange(batch_size) < sizes[:, None]] = indices
+    return rows
 
 
 def sequential(count: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:

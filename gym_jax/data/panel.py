@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -113,6 +113,20 @@ class Panel:
             return 1
         day, week = 86_400 * 10**9, 7 * 86_400 * 10**9
         return next((whole // self.step for whole in (day, week) if self.step < whole and whole % self.step == 0), 1)
+
+
+def join_panels(panels: Sequence[Panel]) -> Panel:
+    """Return panels with different series and the same columns as one; the rest is as in the first."""
+    first = panels[0]
+
+    def all_of(name: str) -> np.ndarray | None:
+        parts = [getattr(panel, name) for panel in panels]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    arrays: dict[str, Any] = {name: all_of(name) for name in ("values", "mask", "first", "static", "categories")}
+    lengths = np.concatenate([panel.lengths for panel in panels])
+    names = tuple(name for panel in panels for name in panel.series)
+    return replace(first, series=names, offsets=np.concatenate([[0], np.cumsum(lengths)]), **arrays)
 
 
 def describe_span(step: int, clock: Clock) -> str:

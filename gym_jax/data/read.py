@@ -17,6 +17,7 @@ from gym_jax.data.grid import make_panel
 from gym_jax.data.join import join_rows
 from gym_jax.data.panel import Panel
 from gym_jax.data.reading import Policy, Reading, Resample
+from gym_jax.data.remote import is_remote
 from gym_jax.data.rows import Rows, read_rows
 from gym_jax.data.words import SENTENCE, named, shown
 from gym_jax.data.zone import zone_of
@@ -31,16 +32,16 @@ def read(path: str | Path, reading: Reading | None = None, *, every: bool = Fals
     A file without an id column is one series named after the file. `every` takes all numeric columns as targets when
     none is named. Raises DataError with everything that is wrong, and where.
     """
-    reading = _judged(reading, options)
+    reading = judged(reading, options)
     files = find_files(path)
-    names = _series_names(files)
+    names = series_names(files)
     parts = []
     for file in files:
         began = time.monotonic()
         parts.append(read_rows(open_table(file, reading), reading, names[file], named(file), every=every))
         size, seconds = len(parts[-1].codes), time.monotonic() - began
         LOGGER.debug("read %s: %d rows, %d series, in %.3f s", file, size, len(parts[-1].ids), seconds)
-    return _assemble(join_rows(parts, [named(file) for file in files]), reading)
+    return to_panel(join_rows(parts, [named(file) for file in files]), reading)
 
 
 def read_frame(
@@ -50,11 +51,12 @@ def read_frame(
 
     `name` is the id of the series when there is no id column. Else as `read`.
     """
-    reading = _judged(reading, options)
-    return _assemble(read_rows(open_frame(frame), reading, name, FRAME, every=every), reading)
+    reading = judged(reading, options)
+    return to_panel(read_rows(open_frame(frame), reading, name, FRAME, every=every), reading)
 
 
-def _judged(reading: Reading | None, options: dict[str, Any]) -> Reading:
+def judged(reading: Reading | None, options: dict[str, Any]) -> Reading:
+    """Return a reading with `options` for some of its fields. Raises ConfigError on a word that is none."""
     for name, kind in (("policy", Policy), ("resample", Resample)):
         if isinstance(options.get(name), Mapping):
             _refuse_unknown(kind, options[name])
@@ -78,6 +80,13 @@ def _refuse_unknown(kind: type, options: Mapping[str, Any]) -> None:
 
 def find_files(path: str | Path) -> list[Path]:
     """Return the data files that a path, folder or glob names, sorted."""
+    if is_remote(path):
+        raise DataError(
+            f"`{shown(path, SENTENCE)}` is an address: what lies there is read in portions",
+            hint="say how much of it may be in memory at once; a folder of Parquet files is what can be read so",
+            attempt="gymjax train ... data.memory=1GB",
+            code="data.remote",
+        )
     text = os.path.expanduser(str(path))
     folder = os.path.isdir(text)
     try:
@@ -111,7 +120,7 @@ def find_files(path: str | Path) -> list[Path]:
     return files
 
 
-def _series_names(files: Sequence[Path]) -> dict[Path, str]:
+def series_names(files: Sequence[Path]) -> dict[Path, str]:
     """Return the id of each file without an id column: its name, with its ending and folders where names repeat."""
     names = {file: file.name[: -len(suffix_of(file))] for file in files}
     depth = 2
@@ -121,7 +130,8 @@ def _series_names(files: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _assemble(rows: Rows, reading: Reading) -> Panel:
+def to_panel(rows: Rows, reading: Reading, *, partial: bool = False) -> Panel:
+    """Return rows as a judged Panel; of rows that are `partial` a column may be blank here and not elsewhere."""
     columns = rows.columns
     return make_panel(
         rows.codes,
@@ -131,6 +141,7 @@ def _assemble(rows: Rows, reading: Reading) -> Panel:
         policy=reading.policy,
         step=reading.step,
         resample=reading.resample,
+        partial=partial,
         usage=rows.usage,
         capacity=rows.limits,
         channels=columns.numeric,

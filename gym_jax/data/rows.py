@@ -57,7 +57,7 @@ def read_rows(table: Table, reading: Reading, stem: str, where: str, *, every: b
     }
     if reading.layout == "wide":
         return _wide(values, limits, data, columns, reading, where, notes)
-    codes, ids = _series(data, columns.id, stem, where)
+    codes, ids = series_of(data, columns.id, stem, where)
     static = [_of_series(codes, len(ids), numbers(name), name, ids, where) for name in columns.static]
     words = [
         _words_of_series(codes, ids, data[name], name, where, reading.missing_words) for name in columns.categories
@@ -65,7 +65,7 @@ def read_rows(table: Table, reading: Reading, stem: str, where: str, *, every: b
     return Rows(
         codes,
         ids,
-        _times(data, codes, columns, reading, where),
+        times_of(data, codes, columns, reading, where),
         values,
         limits,
         dict.fromkeys(columns.usage, True),
@@ -122,7 +122,8 @@ def read_numbers(column: Any, name: str, reading: Reading, where: str, notes: li
     return values
 
 
-def _series(data: Any, id: str | None, stem: str, where: str) -> tuple[np.ndarray, list[str]]:
+def series_of(data: Any, id: str | None, stem: str, where: str) -> tuple[np.ndarray, list[str]]:
+    """Return the code of every row's series, and their ids; `stem` is that of data without an id column."""
     if id is None:
         return np.zeros(len(data), np.int64), [stem]
     codes, words = coded(data[id])
@@ -139,7 +140,8 @@ def _series(data: Any, id: str | None, stem: str, where: str) -> tuple[np.ndarra
     return codes, names
 
 
-def _times(data: Any, codes: np.ndarray, columns: Columns, reading: Reading, where: str) -> Times:
+def times_of(data: Any, codes: np.ndarray, columns: Columns, reading: Reading, where: str) -> Times:
+    """Return the times of every row; without a time column they are counted."""
     if columns.time is not None:
         return read_times(data[columns.time], columns.time, reading, where=where)
     order = np.argsort(codes, kind="stable")
@@ -200,7 +202,7 @@ def _wide(
     notes: list[str],
 ) -> Rows:
     """Return a row per cell, the series cut to their own spans: the empty cells around them are not gaps."""
-    times = _times(data, np.zeros(len(data), np.int64), columns, reading, where)
+    times = times_of(data, np.zeros(len(data), np.int64), columns, reading, where)
     ids = list(columns.target)
     seen = ~np.isnan(values)
     blank = [name for name, any_ in zip(ids, seen.any(axis=0), strict=True) if not any_]

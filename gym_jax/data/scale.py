@@ -107,9 +107,9 @@ def fit_scaler(
     shift, scale = np.zeros((len(groups) - 1, channels)), np.ones((len(groups) - 1, channels))
     inside = rows_inside(span, len(panel.values))
     for channel in range(log if kind == "none" else channels - panel.unscaled):
-        values, offsets = _observed(panel.values[:, channel], inside & panel.mask[:, channel], groups)
+        values, offsets = observed(panel.values[:, channel], inside & panel.mask[:, channel], groups)
         if channel < log:
-            values = _logarithm(values, panel.channels[channel])
+            values = logarithm(values, panel.channels[channel])
         if kind != "none" and len(values):
             blank = offsets[1:] == offsets[:-1]
             middle, spread = STATISTICS[kind](values, offsets)
@@ -132,7 +132,7 @@ def fit_columns(
     shift, scale = np.zeros((1, len(names))), np.ones((1, len(names)))
     for column, name in enumerate(names):
         seen = values[mask[:, column], column]
-        seen = _logarithm(seen, name) if log1p else seen
+        seen = logarithm(seen, name) if log1p else seen
         if kind != "none" and len(seen):
             middle, spread = STATISTICS[kind](seen, np.array([0, len(seen)]))
             shift[0, column], scale[0, column] = middle[0], spread[0]
@@ -177,16 +177,21 @@ def grouped_quantile(
     q: Sequence[float],
 ) -> Float[np.ndarray, "quantiles groups"]:
     """Return NumPy's linear quantiles of the used values of each group, NaN where a group has none."""
-    return _quantiles(*_observed(values, used, offsets), q)
+    return _quantiles(*observed(values, used, offsets), q)
 
 
-def _observed(values: np.ndarray, used: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def observed(
+    values: Float[np.ndarray, " rows"],
+    used: Bool[np.ndarray, " rows"],
+    offsets: Int[np.ndarray, " groups_plus_one"],
+) -> tuple[Float[np.ndarray, " used"], Int[np.ndarray, " groups_plus_one"]]:
     """Return the used values alone, and where the groups lie among them."""
     rows = np.flatnonzero(used)
     return values[rows], np.searchsorted(rows, offsets)
 
 
-def _logarithm(values: np.ndarray, name: str) -> np.ndarray:
+def logarithm(values: np.ndarray, name: str) -> np.ndarray:
+    """Return log1p of train values of a target. Raises DataError where it is not defined."""
     if bad := int((values <= -1).sum()):
         raise DataError(
             f"log1p of `{name}` is not defined: {bad:,} of {len(values):,} train values are not above -1",
@@ -197,14 +202,15 @@ def _logarithm(values: np.ndarray, name: str) -> np.ndarray:
     return np.log1p(values)
 
 
-def _reduced(ufunc: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def reduced(ufunc: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Reduce every group; an empty one is 0 (reduceat itself would give it the next group's first value)."""
     out, full = np.zeros(len(offsets) - 1), offsets[1:] > offsets[:-1]
     out[full] = ufunc.reduceat(values, offsets[:-1][full])
     return out
 
 
-def _without_rounding(spread: np.ndarray, middle: np.ndarray, otherwise: Any) -> np.ndarray:
+def without_rounding(spread: np.ndarray, middle: np.ndarray, otherwise: Any) -> np.ndarray:
+    """Return spreads, `otherwise` where one is no more than rounding."""
     flat = spread <= SMALLEST * np.maximum(np.abs(middle), np.finfo(np.float64).tiny)
     return np.where(flat, otherwise, spread)
 
@@ -213,21 +219,21 @@ def _standard(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.n
     """Return mean and population deviation in two passes: one pass loses the variance of bytes near 1e9."""
     counts = np.diff(offsets)
     safe = np.maximum(counts, 1)
-    mean = _reduced(np.add, values, offsets) / safe
+    mean = reduced(np.add, values, offsets) / safe
     squares = np.repeat(mean, counts)
     np.subtract(values, squares, out=squares)
     squares *= squares
-    return mean, _without_rounding(np.sqrt(_reduced(np.add, squares, offsets) / safe), mean, 1.0)
+    return mean, without_rounding(np.sqrt(reduced(np.add, squares, offsets) / safe), mean, 1.0)
 
 
 def _robust(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, median, high = _quantiles(values, offsets, (0.25, 0.5, 0.75))
-    return median, _without_rounding(high - low, median, _standard(values, offsets)[1])
+    return median, without_rounding(high - low, median, _standard(values, offsets)[1])
 
 
 def _minmax(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = _reduced(np.minimum, values, offsets), _reduced(np.maximum, values, offsets)
-    return low, _without_rounding(high - low, np.maximum(np.abs(low), np.abs(high)), 1.0)
+    low, high = reduced(np.minimum, values, offsets), reduced(np.maximum, values, offsets)
+    return low, without_rounding(high - low, np.maximum(np.abs(low), np.abs(high)), 1.0)
 
 
 STATISTICS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {

@@ -188,7 +188,13 @@ def split_by_series(
     regular expression `group` finds the same text go to one part, that of the group's first series; those in which it
     finds nothing stand alone. Raises DataError when it finds nothing in any.
     """
-    rank, count = series_rank(panel.series, seed, group), len(panel.series)
+    return split_by_rank(panel, series_rank(panel.series, seed, group), len(panel.series), train=train, val=val)
+
+
+def split_by_rank(
+    panel: Panel, rank: Int[np.ndarray, " series"], count: int, *, train: float = 0.7, val: float = 0.1
+) -> Split:
+    """Give whole series to each part by their rank among `count`, which may be more than the panel holds."""
     first_cut = int(np.floor(count * train + ROUNDING))
     second_cut = int(np.floor(count * min(train + val, 1.0) + ROUNDING))
     begin, end = panel.offsets[:-1], panel.offsets[1:]
@@ -243,58 +249,3 @@ def origins(
     past = np.maximum(rows - context, panel.offsets[series])
     keep = (seen[rows + horizon] > seen[rows]) & (seen[rows] > seen[past])
     return rows[keep], series[keep]
-
-
-def refuse_short(
-    panel: Panel, splitting: Splitting, *, context: int, horizon: int, short: Literal["error", "drop"]
-) -> Panel:
-    """Return the panel without the series that are too short; raise DataError that names them unless told to drop.
-
-    By shares and steps a series needs a window in each part; by date and by series, in one of them.
-    """
-    split = split_panel(panel, splitting)
-    fits = split.train.lengths >= context + horizon
-    if splitting.kind in ("share", "steps"):
-        for wanted, span in zip(_wanted(splitting), (split.val, split.test), strict=True):
-            if wanted:
-                fits &= span.lengths >= horizon
-    else:
-        for span in (split.val, split.test):
-            fits |= span.lengths > horizon  # one row of past at least
-    if fits.all():
-        return panel
-    bad = np.flatnonzero(~fits)
-    if short == "drop" and fits.any():
-        note = f"{len(bad):,} of {len(panel.series):,} series are too short: dropped"
-        return panel.select(np.flatnonzero(fits)).with_note(note)
-    need = _length_needed(context, horizon, splitting)
-    shown = ", ".join(f"`{panel.series[i]}` ({panel.lengths[i]:,})" for i in bad[:5])
-    raise DataError(
-        f"{len(bad):,} of {len(panel.series):,} series are too short: {shown}{' ...' if len(bad) > 5 else ''}",
-        hint=f"context {context} and horizon {horizon} with these splits need {need:,} rows per series",
-        attempt="gymjax train ... data.policy.short=drop"
-        if fits.any()
-        else f"gymjax train ... --context {max(1, context // 4)} --horizon {max(1, horizon // 4)}",
-        code="data.short",
-    )
-
-
-def _wanted(splitting: Splitting) -> tuple[bool, bool]:
-    """Return whether there is to be a val and a test part."""
-    if splitting.kind == "steps":
-        return splitting.val_steps > 0, splitting.test_steps > 0
-    return splitting.val > 1e-9, 1 - splitting.train - splitting.val > 1e-9
-
-
-def _length_needed(context: int, horizon: int, splitting: Splitting) -> int:
-    val, test = _wanted(splitting)
-    gap = splitting.gap
-    if splitting.kind == "steps":
-        val_rows = max(splitting.val_steps, horizon) + gap if val else 0
-        return context + horizon + val_rows + max(splitting.test_steps, horizon) + gap
-    if splitting.kind in ("date", "series"):
-        return context + horizon
-    need = [(context + horizon) / splitting.train]
-    need += [(horizon + gap) / splitting.val] if val else []
-    need += [(horizon + gap) / (1 - splitting.train - splitting.val)] if test else []
-    return int(np.ceil(max(need))) + 1

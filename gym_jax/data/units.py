@@ -148,3 +148,12 @@ def scale_of(column: str, units: Mapping[str, str]) -> float:
             code="data.units",
         )
     return factor(source, units[column], column)
+
+
+def size_of(text: str) -> int:
+    """Return a size such as `512MB` or `2GiB` in bytes. Raises ValueError when it is none."""
+    found = QUANTITY.match(str(text))
+    factor = kinds_of(found[2] or "bytes").get("bytes") if found is not None else None
+    if found is None or factor is None or float(found[1]) * factor < 1:
+        raise ValueError(f"`{shown(text)}` is no size: write 512MB or 2GiB")
+    return int(float(found[1]) * factor)

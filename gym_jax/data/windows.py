@@ -145,7 +145,7 @@ def make_windows(
         owner = np.repeat(np.arange(len(panel.series)), panel.lengths)
         found = np.where(known, scaler.rescale(found[:, None, :, None], owner)[:, 0, :, 0], 0).astype(np.float32)
         coming, whole = jnp.asarray(np.pad(found, padding)), jnp.asarray(np.pad(known, padding))
-    observed = _all_observed(panel, origins, series, before, horizon)
+    observed = all_observed(panel, origins, series, before, horizon)
     return Windows(
         values=jnp.asarray(scaled),
         mask=None if observed else jnp.asarray(np.pad(panel.mask, padding)),
@@ -166,7 +166,13 @@ def make_windows(
     )
 
 
-def _all_observed(panel: Panel, origins: np.ndarray, series: np.ndarray, before: int, horizon: int) -> bool:
+def all_observed(
+    panel: Panel,
+    origins: Int[np.ndarray, " windows"],
+    series: Int[np.ndarray, " windows"],
+    before: int,
+    horizon: int,
+) -> bool:
     """Return whether every value of every window was observed; rows that no window sees have no say."""
     begin, end = origins - before, origins + horizon
     if (begin < panel.offsets[series]).any() or (end > panel.offsets[series + 1]).any():

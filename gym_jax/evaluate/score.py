@@ -48,15 +48,19 @@ def forecasters(
 
 
 def forecasts(
-    forecast: Forecast, windows: Windows, scaler: Scaler, *, batch_size: int
+    forecast: Forecast, windows: Windows, scaler: Scaler, *, batch_size: int, count: int | None = None
 ) -> Iterable[tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n horizon targets"]]]:
-    """Yield positions of windows and their forecasts in the data's units, in order, every window once."""
-    order = sequential(len(windows), batch_size)
+    """Yield positions of windows and their forecasts in the data's units, in order, every window once.
+
+    Only the first `count` windows where the others are but room: any number of them is then one compiled program.
+    """
+    order = sequential(len(windows) if count is None else count, batch_size)
     series = np.asarray(windows.series)
     steps = max(1, ROWS_AT_ONCE // batch_size)
+    steps = steps if count is None else min(steps, -(-len(windows) // batch_size))
     for begin in range(0, len(order), steps):
         part = order[begin : begin + steps]
-        if len(part) < steps and begin:  # the same shape again: no second compilation
+        if len(part) < steps and (begin or count is not None):  # the same shape again: no second compilation
             part = np.pad(part, ((0, steps - len(part)), (0, 0)), constant_values=-1)
         predicted = np.asarray(forecast(windows, part))
         index = part.reshape(-1)
@@ -96,11 +100,12 @@ def score_members(
     naive: Float[np.ndarray, "series targets"],
     *,
     batch_size: int,
+    count: int | None = None,
 ) -> list[tuple[Target, ...]]:
     """Return what `score` does of each of several forecasts and, of more than one, last that of their mean."""
-    count = len(members) + (len(members) > 1)
-    totals = [_nothing(windows.steps, len(panel.series), panel.targets) for _ in range(count)]
-    parts = [forecasts(member, windows, scaler, batch_size=batch_size) for member in members]
+    several = len(members) + (len(members) > 1)
+    totals = [_nothing(windows.steps, len(panel.series), panel.targets) for _ in range(several)]
+    parts = [forecasts(member, windows, scaler, batch_size=batch_size, count=count) for member in members]
     for pieces in zip(*parts, strict=True):
         index, answers = pieces[0][0], [answer for _, answer in pieces]
         if len(members) > 1:

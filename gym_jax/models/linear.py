@@ -3,6 +3,7 @@
 NLinear (Zeng et al. 2023) solved exactly instead of trained; the bias is not penalised.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import flax.linen as nn
@@ -40,6 +41,11 @@ def solve_linear(model: Linear, examples: Examples, order: Int[np.ndarray, "step
 
     Uses windows whose targets were all observed; sums are float64. Raises DataError when there is none.
     """
+    return solve_linear_of(model, [(examples, order)])
+
+
+def solve_linear_of(model: Linear, portions: Iterable[tuple[Examples, Int[np.ndarray, "steps batch"]]]) -> PyTree:
+    """Return the same over several portions of the examples, each with batches of its own."""
 
     @jax.jit
     def rows(examples: Examples, indices: Array) -> tuple[Array, Array, Array]:
@@ -54,10 +60,11 @@ def solve_linear(model: Linear, examples: Examples, order: Int[np.ndarray, "step
     gram: Any = 0.0
     cross: Any = 0.0
     used = 0
-    for indices in order:
-        x, y, whole = (np.asarray(part) for part in rows(examples, indices))
-        x = np.column_stack([x[whole].astype(np.float64), np.ones(whole.sum())])
-        gram, cross, used = gram + x.T @ x, cross + x.T @ y[whole].astype(np.float64), used + len(x)
+    for examples, order in portions:
+        for indices in order:
+            x, y, whole = (np.asarray(part) for part in rows(examples, indices))
+            x = np.column_stack([x[whole].astype(np.float64), np.ones(whole.sum())])
+            gram, cross, used = gram + x.T @ x, cross + x.T @ y[whole].astype(np.float64), used + len(x)
     if not used:
         raise DataError(
             "no training window has all of its targets", hint="the linear baseline needs some", code="data.no_windows"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 
 from gym_jax.models.fcn import FCN
-from gym_jax.models.linear import Linear, solve_linear
+from gym_jax.models.linear import Linear, solve_linear, solve_linear_of
 from gym_jax.models.lstm import LSTM
 from gym_jax.models.mlp import MLP
 from gym_jax.models.naive import Last, Seasonal
@@ -20,6 +20,8 @@ class Kind(NamedTuple):
 
     module: type[nn.Module]
     solve: Callable[..., Any] | None = None
+    solve_of: Callable[..., Any] | None = None
+    """The same out of several portions of the windows, where that is possible."""
 
     @property
     def fields(self) -> frozenset[str]:
@@ -41,7 +43,7 @@ def kind_of(name: str, thing: Any) -> Kind:
     return entry
 
 
-def _nothing(model: Any, examples: Any, order: Any) -> dict[str, Any]:
+def _nothing(model: Any, examples: Any, order: Any = None) -> dict[str, Any]:
     return {}
 
 
@@ -52,9 +54,9 @@ MODELS = Registry(
         "lstm": Kind(LSTM),
         "transformer": Kind(Transformer),
         "fcn": Kind(FCN),
-        "linear": Kind(Linear, solve_linear),
-        "last": Kind(Last, _nothing),
-        "seasonal": Kind(Seasonal, _nothing),
+        "linear": Kind(Linear, solve_linear, solve_linear_of),
+        "last": Kind(Last, _nothing, _nothing),
+        "seasonal": Kind(Seasonal, _nothing, _nothing),
     },
     kind_of,
 )

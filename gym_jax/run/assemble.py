@@ -1,10 +1,8 @@
 """From the configuration to objects: panel, windows, model, loss, optimiser. The one place where parts meet."""
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -18,8 +16,11 @@ from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import Fitted, fit, make_channels
 from gym_jax.data.read import find_files, read
 from gym_jax.data.reading import Reading
+from gym_jax.data.remote import fingerprints, sha256_of
 from gym_jax.data.scale import Scaler
-from gym_jax.data.split import Part, Span, Split, origins, refuse_short, split_panel
+from gym_jax.data.short import refuse_short
+from gym_jax.data.split import Part, Span, Split, origins, split_panel
+from gym_jax.data.store import read_store
 from gym_jax.data.synthetic import generate_panel
 from gym_jax.data.windows import Windows, make_windows
 from gym_jax.errors import ConfigError, DataError
@@ -69,6 +70,8 @@ class Prepared(NamedTuple):
 def load_panel(config: Config, *, every: bool = False) -> Panel:
     """Read and judge the configured data, or generate the stand-in; `every` numeric column when none is named."""
     data = config.data
+    if data.path is not None and data.memory is not None:
+        return read_store(data.path, data, every=every)
     if data.path is not None:
         path = data.path
         return read_once("panel", path, data, every, lambda: read(path, data, every=every))
@@ -95,9 +98,11 @@ def fingerprint(config: Config) -> dict[str, Any]:
     """Return what the data were: every file with its size and sha256, or the settings of the generated panel."""
     if config.data.path is None:
         return {"synthetic": config.data.synthetic.model_dump(mode="json")}
+    if config.data.memory is not None:
+        return {"files": fingerprints(config.data.path)}
     paths = [path for path in (config.data.path, config.data.test_path) if path is not None]
     files = [file for path in paths for file in find_files(path)]
-    return {"files": [{"path": str(f), "bytes": f.stat().st_size, "sha256": _sha256(f)} for f in files]}
+    return {"files": [{"path": str(f), "bytes": f.stat().st_size, "sha256": sha256_of(f)} for f in files]}
 
 
 def same_data(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -290,8 +295,3 @@ def step_settings(config: Config) -> dict[str, Any]:
     train = config.train
     freeze = functools.partial(matching, patterns=train.freeze) if train.freeze else None
     return {"accumulate": train.accumulate, "ema": train.ema, "freeze": freeze, "shards": train.shards}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

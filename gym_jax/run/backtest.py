@@ -23,6 +23,7 @@ from gym_jax.run.intervals import Source, coverage_of
 from gym_jax.run.load import load_run, read_config
 from gym_jax.run.runs import open_run
 from gym_jax.run.scores import score_run
+from gym_jax.run.task import need_resident
 from gym_jax.train.parallel import request_cpu_devices
 
 Grow = Literal["expanding", "sliding"]
@@ -67,6 +68,7 @@ def backtest(
     if own is not None:
         prepared = own.prepared
     else:
+        need_resident(base, "gymjax backtest")
         panel = load_panel(base)
         prepared = make_fold(base, panel, split_panel(panel, base.data.split), "the first origin").prepared
     split = prepared.split

@@ -6,6 +6,8 @@ from gym_jax.config.schema import Config
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import load_panel, places, prepare
 from gym_jax.run.cases import prepare_cases
+from gym_jax.run.stream import prepare_stream
+from gym_jax.run.streamed import PARTS
 
 
 def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
@@ -15,6 +17,8 @@ def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
     """
     if config.task.kind != "forecast":
         return _check_cases(config)
+    if config.data.memory is not None:
+        return _check_stream(config)
     try:
         panel = load_panel(config, every=True)
     except DataError as error:
@@ -26,6 +30,17 @@ def check_data(config: Config) -> tuple[dict[str, Any], DataError | None]:
         return {**document, "windows": {}, "notes": list(panel.notes)}, error
     windows = {part: len(places(config, prepared, part)[0]) for part in ("train", "val", "test")}
     return {**document, "windows": windows, "notes": list(prepared.channels.notes)}, None
+
+
+def _check_stream(config: Config) -> tuple[dict[str, Any], DataError | None]:
+    """Return the same of data that are read in portions."""
+    try:
+        survey = prepare_stream(config, every=True).survey
+    except DataError as error:
+        return {"findings": [finding._asdict() for finding in error.findings], "windows": {}, "notes": []}, error
+    windows = {part: sum(share.windows[part] for share in survey.shares) for part in PARTS}
+    findings = [finding._asdict() for finding in survey.findings]
+    return {"findings": findings, "windows": windows, "notes": list(survey.notes)}, None
 
 
 def _check_cases(config: Config) -> tuple[dict[str, Any], DataError | None]:

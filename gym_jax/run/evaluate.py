@@ -30,7 +30,8 @@ def evaluate_run(
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     refuse_changed(folder, data)
-    trained = load_run(folder, data, members=members)
+    alone = read_calibration(folder)[0] is None  # intervals are judged on data in memory
+    trained = load_run(folder, data, members=members, portions=alone)
     own = dict(zip(trained.seeds or (trained.config.train.seed,), trained.members, strict=True))
     found = task_of(trained.config).score(trained.config, trained.prepared, trained.model, own, part)
     scores = found.group if trained.seeds else found.members[trained.config.train.seed]

@@ -9,6 +9,7 @@ from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_loss, optimiser_of, step_settings
 from gym_jax.run.plan import plan_run
 from gym_jax.run.start import find_start, settle
+from gym_jax.run.task import need_resident
 from gym_jax.train.find_rate import Trial, find_rate
 from gym_jax.train.step import make_train_step
 
@@ -30,6 +31,7 @@ def find_rate_run(config: Config, *, steps: int = 200) -> Trial:
             hint="a range test tries one model",
             attempt="gymjax train --find-lr --seeds 1",
         )
+    need_resident(config, "gymjax train --find-lr")
     config = config.model_copy(
         update={"train": config.train.model_copy(update={"placement": "one", "devices": None, "compile": "safe"})}
     )

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_jax.config.schema import Config
+from gym_jax.data.ahead import ahead
 from gym_jax.data.order import sequential, shuffled
 from gym_jax.metrics import plain
 from gym_jax.run.assemble import build_loss, build_optimiser, host_course, step_settings
@@ -20,12 +21,12 @@ from gym_jax.run.placement import with_layout
 from gym_jax.run.plan import Plan
 from gym_jax.run.session import Session
 from gym_jax.run.start import keep_settings, unnamed
-from gym_jax.train.loop import Position, Progress, train
-from gym_jax.train.parallel import Epoch, make_epoch, make_evaluation
+from gym_jax.train.loop import Portion, Position, Progress, resident, train_portions
+from gym_jax.train.parallel import Epoch, Order, make_epoch, make_evaluation
 from gym_jax.train.profile import profiled
 from gym_jax.train.race import AGREE, AGREE_ROUNDED, Won, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
-from gym_jax.types import Step, TrainState
+from gym_jax.types import Examples, Step, TrainState
 
 Chunk = TypeVar("Chunk")
 Judge = Callable[[int, float], bool]
@@ -128,8 +129,12 @@ def settle_layout(
     config, run = plan.config, session.folder
     if not plan.lanes:
         return plan, make_epoch(step_for, plan.layout)
-    order = shuffled(config.train.seed, session.position.epoch, len(plan.train), config.train.batch_size)
-    won = hold_race(plan, run, step_for, session.state, order, tell)
+    if plan.stream is None:
+        order = shuffled(config.train.seed, session.position.epoch, len(plan.train), config.train.batch_size)
+        won = hold_race(plan, run, step_for, session.state, order, tell)
+    else:
+        portion = next(plan.stream.portions(session.position, session.position.epoch + 1))
+        won = hold_race(plan._replace(train=portion.examples), run, step_for, session.state, portion.order, tell)
     session.state = won.layout.replicate(session.state)
     plan = plan._replace(layout=won.layout, lanes=(), config=with_layout(config, won.layout))
     keep_settings(run, plan.config)
@@ -204,26 +209,36 @@ class Rates:
 
 def _chunks(plan: Plan, session: Session, epoch: Epoch, hold: Callable[[Position], bool]) -> Iterator[Progress]:
     """Yield the chunks from where the session stands; go on from its state when the host has changed that."""
-    config, examples = plan.config, plan.layout.replicate(plan.train)
-    if config.train.on_nan == "rollback":
+    if plan.config.train.on_nan == "rollback":
         epoch = keeping(epoch)
+    open_portions = _portions(plan)
     going = True
     while going:
-        going = False
-        for progress in train(
-            epoch,
-            session.state,
-            examples,
-            lambda number: shuffled(config.train.seed, number, len(plan.train), config.train.batch_size),
-            epochs=config.train.epochs,
-            chunk=plan.chunk,
-            start=session.position,
-            hold=hold,
-        ):
-            yield progress
-            if progress.state is not None and session.state is not progress.state:
-                going = True
-                break
+        going, start = False, session.position
+        with open_portions(start) as portions:
+            for progress in train_portions(epoch, session.state, portions, chunk=plan.chunk, start=start, hold=hold):
+                yield progress
+                if progress.state is not None and session.state is not progress.state:
+                    going = True
+                    break
+
+
+def _portions(plan: Plan) -> Callable[[Position], contextlib.AbstractContextManager[Iterator[Portion]]]:
+    """Return a function of where to begin that opens what is left to train on, on the plan's devices."""
+    train, stream = plan.config.train, plan.stream
+    if stream is not None:
+
+        def placed(start: Position) -> Iterator[Portion]:
+            for portion in stream.portions(start, train.epochs):
+                yield portion._replace(examples=plan.layout.replicate(portion.examples))
+
+        return lambda start: ahead(placed(start))
+    examples = plan.layout.replicate(plan.train)
+
+    def order(number: int) -> Order:
+        return shuffled(train.seed, number, len(plan.train), train.batch_size)
+
+    return lambda start: contextlib.nullcontext(resident(examples, order, train.epochs, start))
 
 
 def keeping(epoch: Epoch) -> Epoch:
@@ -249,18 +264,30 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
     """Return the compiled validation: the mean loss over every window of the val part."""
     if not len(plan.val):
         return lambda state: math.nan
-    judge = functools.partial(make_eval_step, plan.model, loss, shards=plan.config.train.shards)
+    train = plan.config.train
+    judge = functools.partial(make_eval_step, plan.model, loss, shards=train.shards)
     program = make_evaluation(judge, plan.layout)
-    examples = plan.layout.replicate(plan.val)
-    order = sequential(len(plan.val), plan.config.train.batch_size)
-    size = min(len(order), 3 * plan.chunk)
-    order = np.pad(order, ((0, -len(order) % size), (0, 0)), constant_values=-1)
+    most, batch_size = len(plan.val) if plan.stream is None else plan.stream.sizes["val"].windows, train.batch_size
+    size = min(-(-most // batch_size), 3 * plan.chunk)
+
+    def held(windows: Examples, count: int) -> tuple[Examples, Order]:
+        order = sequential(count, batch_size)
+        order = np.pad(order, ((0, -len(order) % size), (0, 0)), constant_values=-1)
+        return plan.layout.replicate(windows), order
+
+    parts = [held(plan.val, len(plan.val))] if plan.stream is None else []
 
     def validate(state: TrainState) -> float:
         total = count = 0.0
-        for begin in range(0, len(order), size):
-            loss = jax.device_get(program(state, examples, order[begin : begin + size])["loss"])
-            total, count = total + math.fsum(loss.total.tolist()), count + math.fsum(loss.count.tolist())
+        with contextlib.ExitStack() as open_:
+            chunks = iter(parts)
+            if plan.stream is not None:
+                made = plan.stream.all_of("val")
+                chunks = open_.enter_context(ahead(held(one.windows, one.count) for one in made))
+            for examples, order in chunks:
+                for begin in range(0, len(order), size):
+                    loss = jax.device_get(program(state, examples, order[begin : begin + size])["loss"])
+                    total, count = total + math.fsum(loss.total.tolist()), count + math.fsum(loss.count.tolist())
         return total / (count or 1)
 
     return validate

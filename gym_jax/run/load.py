@@ -17,6 +17,7 @@ from gym_jax.run.environment import REGISTRIES
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, best_member, is_group, sound_members
 from gym_jax.run.snapshot import read_stopping
+from gym_jax.run.streamed import known_of
 from gym_jax.run.task import task_of
 from gym_jax.train.average import Weights, evaluation_params, evaluation_variables, weights_of
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, saved_steps
@@ -75,16 +76,25 @@ class Trained(NamedTuple):
 
 
 def load_run(
-    run: RunFolder, data: str | Path | None = None, *, step: int | None = None, members: Members = "mean"
+    run: RunFolder,
+    data: str | Path | None = None,
+    *,
+    step: int | None = None,
+    members: Members = "mean",
+    portions: bool = False,
 ) -> Trained:
     """Return a run's best model (or that of a saved `step`) and its data, or other `data` of the same columns.
 
+    With `portions`, data that were trained on in portions are only opened; else all of them are read.
     Of a group all members that have not diverged answer together, or the `best` alone; to others `members` is nothing.
     """
     run = best_member(run) if members == "best" and is_group(run) else run
     config = read_config(run)
     task = task_of(config)
-    config, prepared = task.restore(config, run.read_json("data.json"), data)
+    if portions and data is None and task.take_up is not None and (known := known_of(run)):
+        prepared = task.take_up(config, known)
+    else:
+        config, prepared = task.restore(config, run.read_json("data.json"), data)
     model = build_model(config, task.shape_of(prepared))
     inputs = reading(model, task.one(config, prepared)).take(jnp.zeros(1, jnp.int32)).inputs
     if is_group(run):

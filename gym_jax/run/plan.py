@@ -16,6 +16,8 @@ from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_loss, build_model, build_optimiser, reading, step_settings
 from gym_jax.run.packing import packs_of
 from gym_jax.run.placement import layouts_of
+from gym_jax.run.stream import Stream, plan_stream
+from gym_jax.run.streamed import Streamed
 from gym_jax.run.task import task_of
 from gym_jax.train.flops import count_flops
 from gym_jax.train.many import Pack
@@ -44,6 +46,8 @@ class Plan(NamedTuple):
     steps: int
     """Optimiser steps of an epoch."""
     chunk: int
+    stream: Stream | None = None
+    """Chunks of data that do not fit in memory; `train` and `val` then only lend their shapes."""
     pack: Pack | None = None
     """How several seeds share the devices; `layout` is then where a single one of them stands."""
 
@@ -53,16 +57,20 @@ class Plan(NamedTuple):
         return self.pack or self.layout
 
 
-def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
-    """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written."""
+def plan_run(config: Config, choices: dict[str, Any] | None = None, known: dict[str, Any] | None = None) -> Plan:
+    """Read, judge and cut the data, build the model and lay out the devices. Raises before anything is written.
+
+    `choices` and `known` are what a run that goes on has settled on, and what it keeps of its data.
+    """
     choices = choices or {}
     settled = choices if config.train.shards is None else {}
     request_cpu_devices(config.train.placement, settled.get("devices", config.train.devices))
     task = task_of(config)
-    prepared = task.prepare(config)
+    prepared = task.prepare(config) if task.take_up is None or not known else task.take_up(config, known)
+    stream = plan_stream(config, prepared) if isinstance(prepared, Streamed) else None
     model = build_model(config, task.shape_of(prepared))
     windows = task.cut(config, prepared, "train")
-    steps = -(-len(windows) // config.train.batch_size)
+    steps = -(-len(windows) // config.train.batch_size) if stream is None else stream.steps
     with parts_shown(config):
         decided = {"chunk", "placement"} <= choices.keys()
         flops = 0 if decided else _flops(config, model, windows, steps)
@@ -78,7 +86,7 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None) -> Plan:
         layout = pack.layout if pack.packing == "loop" else make_layout("one")
     shown = f"{len(lanes)} layouts race" if lanes else f"placement {layout.placement}, compiled {layout.compile}"
     LOGGER.debug("%.3g operations a step, %.3g in all: %s; %d steps a call", flops, whole * seeds, shown, chunk)
-    return Plan(config, prepared, model, windows, val, layout, lanes, steps, chunk, pack)
+    return Plan(config, prepared, model, windows, val, layout, lanes, steps, chunk, stream, pack)
 
 
 @contextmanager
@@ -117,8 +125,11 @@ def describe(plan: Plan) -> dict[str, Any]:
     parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     weights = jax.tree.leaves((shapes.params, shapes.opt_state, shapes.ema))
     where = plan.layout if plan.pack is None else plan.pack.layout
+    counts, size = {"train": len(plan.train), "val": len(plan.val)}, nbytes(plan.train)
+    if plan.stream is not None:
+        counts, size = {part: plan.stream.windows[part] for part in counts}, plan.stream.nbytes
     return {
-        **task_of(config).describe(config, plan.prepared, {"train": len(plan.train), "val": len(plan.val)}),
+        **task_of(config).describe(config, plan.prepared, counts),
         "model": config.model.kind,
         "parameters": int(parameters),
         "steps_per_epoch": plan.steps,
@@ -126,7 +137,8 @@ def describe(plan: Plan) -> dict[str, Any]:
         "placement": config.train.placement if plan.lanes else where.placement,
         "devices": len(where.devices),
         **_packing(plan),
-        "data_bytes": int(sum(leaf.nbytes for leaf in jax.tree.leaves(plan.train))),
+        "data_bytes": size,
+        **({} if plan.stream is None else {"chunks": len(plan.stream.chunks["train"])}),
         "state_bytes": int(sum(leaf.size * leaf.dtype.itemsize for leaf in weights)) * config.train.seeds,
     }
 
@@ -149,6 +161,11 @@ def _flops(config: Config, model: Any, windows: Examples, steps: int) -> int:
     begin = functools.partial(init_state, model, tx, ema=config.train.ema)
     state = jax.eval_shape(begin, jax.random.key(0), batch.inputs)
     return count_flops(make_train_step(model, build_loss(config), tx, **step_settings(config)), state, batch)
+
+
+def nbytes(examples: Examples) -> int:
+    """Return the bytes of the arrays of some examples."""
+    return int(sum(leaf.nbytes for leaf in jax.tree.leaves(examples)))
 
 
 def columns(plan: Plan) -> dict[str, Any]:

@@ -69,12 +69,31 @@ def score_group(
             except DataError as error:
                 notes.append(f"baseline `{kind}` is left out: {error.message}")
 
+    return arranged(
+        config, list(members), reports, others, notes, part=part, windows=len(windows), season=prepared.season
+    )
+
+
+def arranged(
+    config: Config,
+    seeds: list[int],
+    reports: list[dict[str, Any]],
+    others: Mapping[str, Any],
+    notes: list[str],
+    *,
+    part: Part,
+    windows: int,
+    season: int,
+) -> GroupScores:
+    """Return the errors of members (of more than one, last those of their mean) and of baselines as scores."""
+    task = config.task
+
     def scores(own: dict[str, Any], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return {
             "part": part,
-            "windows": len(windows),
-            "season": prepared.season,
-            **({} if prepared.coming is None else {"statistic": task.statistic, "window": task.horizon}),
+            "windows": windows,
+            "season": season,
+            **({} if task.statistic == "none" else {"statistic": task.statistic, "window": task.horizon}),
             "model": {"kind": config.model.kind, "targets": own},
             **(more or {}),
             "baselines": others,
@@ -82,9 +101,9 @@ def score_group(
             "verdict": verdict(config.model.kind, own, others),
         }
 
-    alone = reports[: len(members)]
-    spread = {"members": {"seeds": list(members), "targets": spread_of(alone, (*METRICS, *config.evaluate.metrics))}}
-    return GroupScores(scores(reports[-1], spread), dict(zip(members, map(scores, alone), strict=True)))
+    alone = reports[: len(seeds)]
+    spread = {"members": {"seeds": seeds, "targets": spread_of(alone, (*METRICS, *config.evaluate.metrics))}}
+    return GroupScores(scores(reports[-1], spread), dict(zip(seeds, map(scores, alone), strict=True)))
 
 
 def solve(kind: str, module: Any, train: Windows) -> Any:

@@ -1,13 +1,14 @@
 """Kinds of tasks: what a run does its own way for each, and nothing else of a run asks which it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from gym_jax.config.schema import Config
 from gym_jax.errors import ConfigError
-from gym_jax.run import cases, forecast
+from gym_jax.run import cases, forecast, stream
 from gym_jax.run.assemble import Shape, cut, shape_of
 from gym_jax.run.score_cases import score_cases
+from gym_jax.run.score_stream import score_stream
 from gym_jax.run.scores import GroupScores, score_group
 from gym_jax.types import Examples
 
@@ -32,6 +33,8 @@ class Task(NamedTuple):
     """`(config, prepared, model, members, part)`: the scores of a part."""
     locate: Callable[[Config, Any, int, int], str]
     """`(config, prepared, example, step)`: where a step of a train example stands; steps count from its answer."""
+    take_up: Callable[[Config, Mapping[str, Any]], Any] | None = None
+    """`(config, facts)`: what `prepare` does, for a run that goes on and kept what it had found; None does it anew."""
 
 
 _OF_CASES = Task(
@@ -60,6 +63,30 @@ TASKS: dict[str, Task] = {
     "regress": _OF_CASES,
     "classify": _OF_CASES,
 }
+STREAMED = Task(
+    stream.prepare_stream,
+    stream.restore_stream,
+    stream.cut_stream,
+    stream.one_of_stream,
+    stream.shape_of_stream,
+    stream.describe_stream,
+    stream.facts_of_stream,
+    score_stream,
+    stream.locate_nothing,
+    stream.take_up_stream,
+)
+"""A forecast whose data are read in portions."""
+
+
+def need_resident(config: Config, what: str) -> None:
+    """Raise ConfigError when the data of a run are read in portions."""
+    if config.data.memory is not None:
+        raise ConfigError(
+            f"{what} needs all data in memory, data.memory={config.data.memory} reads them in portions",
+            hint="try it on some of the series, or on a machine that holds them all",
+            attempt=f"{what} ... data.memory=null",
+            code="config.conflict",
+        )
 
 
 def need_forecast(config: Config, command: str) -> None:
@@ -75,4 +102,6 @@ def need_forecast(config: Config, command: str) -> None:
 
 def task_of(config: Config) -> Task:
     """Return the kind of task that a configuration asks for."""
+    if config.data.memory is not None and config.task.kind == "forecast":
+        return STREAMED
     return TASKS[config.task.kind]

@@ -22,6 +22,7 @@ from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.runs import create_run, free_path, list_runs
+from gym_jax.run.score_stream import solve_stream
 from gym_jax.run.scores import solve
 from gym_jax.run.session import Session
 from gym_jax.run.start import (
@@ -34,6 +35,7 @@ from gym_jax.run.start import (
     settle,
     unnamed,
 )
+from gym_jax.run.streamed import SURVEY, known_of
 from gym_jax.run.task import task_of
 from gym_jax.run.tracking import send_finished, tracked
 from gym_jax.run.train_group import train_group
@@ -70,6 +72,8 @@ def train_run(
         run.write_json("env.json", {"began": now(), **environment(), "plugins": plugins_of(config)})
         run.write_json("data.json", {**columns(plan), **fingerprint(config)})
         keep_profile(run, plan.prepared)
+        if plan.stream is not None:
+            run.write_json(SURVEY, plan.stream.data.survey.to_json())
         run.write_json("choices.json", {"chunk": plan.chunk, **({} if plan.lanes else plan.place.names)})
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)
@@ -132,7 +136,7 @@ def plan_resumed(run: RunFolder, config: Config) -> Plan:
             attempt=f"gymjax train --config {run.path}/config.yaml",
             code="checkpoint.data_changed",
         )
-    return plan_run(config, run.read_json("choices.json"))
+    return plan_run(config, run.read_json("choices.json"), known_of(run))
 
 
 def find_resumable(config: Config, folder: str | Path | None = None) -> RunFolder | None:
@@ -202,7 +206,12 @@ def _train(
         tell(Event("start", {**place, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:
             if not resumed:
-                params = solve(config.model.kind, plan.model, reading(plan.model, plan.train))
+                kind, module = config.model.kind, plan.model
+                params = (
+                    solve(kind, module, reading(module, plan.train))
+                    if plan.stream is None
+                    else solve_stream(plan.stream, kind, module)
+                )
                 tx, _ = build_optimiser(config, plan.steps)  # averages begin at the solution too
                 session.state = with_params(session.state, tx, params)
             stopped = None

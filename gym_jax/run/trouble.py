@@ -86,6 +86,8 @@ def trouble_of(plan: Plan, seed: int | None = None) -> Trouble:
     own = train.seed if seed is None else seed
 
     def locate(epoch: int, batch: int) -> str:
+        if plan.stream is not None:  # its chunk is gone by now
+            return ""
         return suspect(plan, shuffled(own, epoch, len(plan.train), train.batch_size)[batch])
 
     return Trouble(train.on_nan, train.nan_limit, train.loss_jump, locate)

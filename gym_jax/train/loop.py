@@ -17,6 +17,18 @@ class Position(NamedTuple):
     batch: int = 0
 
 
+class Portion(NamedTuple):
+    """Examples that are in memory together, and the batches of an epoch that are made of them."""
+
+    examples: Examples
+    order: Order
+    epoch: int
+    begin: int
+    """Batches of the epoch before it."""
+    batches: int
+    """Batches of the epoch."""
+
+
 class Progress(NamedTuple):
     """What one chunk did."""
 
@@ -54,25 +66,53 @@ def train(
     soon as a chunk is on its way whether its state will be looked at. Where it will not, the next chunk is on its way
     before the metrics of this one are read, so that the device never waits for the host; its state is then gone.
     """
-    first_epoch, first_batch = start
+    return train_portions(epoch, state, resident(examples, order, epochs, start), chunk=chunk, start=start, hold=hold)
+
+
+def resident(
+    examples: Examples, order: Callable[[int], Order], epochs: int, start: Position | tuple[int, int] = (0, 0)
+) -> Iterator[Portion]:
+    """Yield what is left to train on when all examples are in memory: one portion an epoch."""
+    for number in range(start[0], epochs):
+        rows = order(number)
+        yield Portion(examples, rows, number, 0, len(rows))
+
+
+def train_portions(
+    epoch: Epoch,
+    state: TrainState,
+    portions: Iterator[Portion],
+    *,
+    chunk: int,
+    start: Position | tuple[int, int] = (0, 0),
+    hold: Callable[[Position], bool] = lambda position: True,
+) -> Iterator[Progress]:
+    """Train on portions of the examples, one after the other; else as `train`.
+
+    Chunks end at multiples of `chunk` counted from the start of each portion, and with it. The first portion is that
+    in which `start` lies; the next one is asked for as soon as the last chunk of one is on its way.
+    """
     ahead: tuple[Position, int, int, Metrics] | None = None
-    upcoming = order(first_epoch) if first_epoch < epochs else None
-    for number in range(first_epoch, epochs):
-        rows = upcoming
-        assert rows is not None
-        for begin in range(first_batch if number == first_epoch else 0, len(rows), chunk):
-            part = rows[begin : begin + chunk]
-            state, metrics = epoch(state, examples, part)
+    portion = next(portions, None)
+    first = 0 if portion is None else start[1] - portion.begin
+    while portion is not None:
+        order, number, before, batches = portion[1:]
+        for begin in range(first, len(order), chunk):
+            part = order[begin : begin + chunk]
+            assert portion is not None
+            state, metrics = epoch(state, portion.examples, part)
             if ahead is not None:
                 yield _progress(None, *ahead)
             done = begin + len(part)
-            if done == len(rows) and number + 1 < epochs:
-                upcoming = order(number + 1)
-            position = Position(number + 1, 0) if done == len(rows) else Position(number, done)
-            ahead = position, len(rows), int(np.count_nonzero(part >= 0)), metrics
+            if done == len(order):
+                portion = next(portions, None)  # and the one before is let go, as soon as the device has done with it
+            over = before + done == batches
+            position = Position(number + 1, 0) if over else Position(number, before + done)
+            ahead = position, batches, int(np.count_nonzero(part >= 0)), metrics
             if hold(position):
                 yield _progress(state, *ahead)
                 ahead = None
+        first = 0
     if ahead is not None:
         yield _progress(state, *ahead)
 

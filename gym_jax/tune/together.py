@@ -30,7 +30,13 @@ TrialJudge = Callable[[int, int, float], bool]
 def shares(config: Config) -> bool:
     """Return whether a configuration may be trained in one program with others: a single model, placed by nobody."""
     train = config.train
-    alone = train.seeds > 1 or train.placement != "auto" or train.shards is not None or config.run.parent is not None
+    alone = (
+        config.data.memory is not None
+        or train.seeds > 1
+        or train.placement != "auto"
+        or train.shards is not None
+        or config.run.parent is not None
+    )
     return not alone and MODELS[config.model.kind].solve is None
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from gym_jax.data import make_windows, origins, read_frame
 from gym_jax.data.preprocess import Preprocessing, fit
-from gym_jax.data.split import Splitting, refuse_short, split_panel
+from gym_jax.data.short import refuse_short
+from gym_jax.data.split import Splitting, split_panel
 
 READ = """
 import re, sys

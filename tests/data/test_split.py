@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from gym_jax.data import Panel, origins, split_by_time
 from gym_jax.data.groups import groups_of
+from gym_jax.data.short import refuse_short
 from gym_jax.data.split import (
     Splitting,
-    refuse_short,
     split_by_date,
     split_by_series,
     split_by_steps,

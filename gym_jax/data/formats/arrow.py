@@ -35,7 +35,7 @@ def open_parquet(path: Path, reading: Reading) -> Table:
             path, columns=list(names), read_dictionary=list(words), partitioning=None, page_checksum_verification=True
         )
 
-    return _table(schema, rows, load, where)
+    return table_of(schema, rows, load, where)
 
 
 def open_arrow(path: Path, reading: Reading) -> Table:
@@ -61,7 +61,7 @@ def open_arrow(path: Path, reading: Reading) -> Table:
         chosen.validate(full=True)  # the file has no checksum: a damaged one may point anywhere
         return chosen
 
-    return _table(table.schema, len(table), load, where)
+    return table_of(table.schema, len(table), load, where)
 
 
 def open_frame(frame: Any) -> Table:
@@ -86,7 +86,7 @@ def open_frame(frame: Any) -> Table:
             table = pa.table(columns, names) if names else pa.table({})
         else:
             table = pa.table(frame)
-    return _table(table.schema, len(table), lambda names, words: table.select(list(names)), FRAME)
+    return table_of(table.schema, len(table), lambda names, words: table.select(list(names)), FRAME)
 
 
 def _column(column: Any) -> Any:
@@ -107,7 +107,8 @@ def _column(column: Any) -> Any:
     return pa.array(column.astype(str).where(column.notna(), None), pa.large_string(), from_pandas=True)
 
 
-def _table(schema: Any, rows: int, load: Any, where: str) -> Table:
+def table_of(schema: Any, rows: int, load: Any, where: str) -> Table:
+    """Return a Table of an Arrow schema; `load(names, words)` returns columns, `words` as dictionaries if it can."""
     import pyarrow as pa
 
     refuse_empty(rows, where)
