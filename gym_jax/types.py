@@ -10,6 +10,8 @@ from gym_jax.ranges import Share as Share
 
 Placement = Literal["one", "cores", "shard", "pmap"]
 """Where an epoch runs; `train/parallel.py` says what each means."""
+Parameters = Literal["replicate", "shard"]
+"""Whether each device keeps all parameters, or a part of them and of the optimiser's state."""
 Compile = Literal["safe", "fast", "wide"]
 """How a program is compiled; `train/compile.py` says what each means."""
 

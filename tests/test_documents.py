@@ -47,6 +47,7 @@ DOCUMENTS = {
     "docs/tutorials/resume": Document(6, {"runs"}),
     "docs/tutorials/research": Document(0, set(), 30),
     "docs/migrating": Document(2, {"usage.csv"}),
+    "docs/batch": Document(6, {"usage.parquet", "usage", "runs", "model", "forecasts"}),
     "docs/tasks": Document(7, {"table.csv", "answered.csv", "runs"}, 14),
 }
 QUICK = ("QUICKSTART", "docs/speed")

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import re
 import tomllib
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -29,6 +30,8 @@ from gym_jax.data.features import Cycle, Statistic
 from gym_jax.data.folds import FOLD_KINDS
 from gym_jax.data.formats import FORMATS
 from gym_jax.data.impute import ImputeKind
+from gym_jax.data.parts import JOB, UNANSWERED, Parts
+from gym_jax.data.parts import MANIFEST as MANIFEST_OF_PARTS
 from gym_jax.data.reading import Aggregate, Policy, TimeUnit
 from gym_jax.data.scale import ScaleKind, Scope
 from gym_jax.data.split import SplitKind
@@ -175,6 +178,8 @@ REGISTRIES = {
     "network": set(NETWORKS),
     "backend": set(BACKENDS),
     "inference_name": set(inference.__all__),
+    "predict_option": options_of("predict"),
+    "parts_file": {Parts(Path("."), 1).part(0).name, JOB, MANIFEST_OF_PARTS, UNANSWERED},
     "train_option": options_of("train") | {"--debug"},
     "monitor_option": options_of("monitor"),
     "page_part": page_parts(),
@@ -187,7 +192,7 @@ REGISTRIES = {
     "serve_limit": set(Limits._fields),
     "meter": set(re.findall(r"# TYPE (\w+)", Meters().text(0, []))),
     "deployment": {
-        path.name for path in (ROOT / "deploy").rglob("*") if path.suffix in ("", ".yaml") and path.is_file()
+        path.name for path in (ROOT / "deploy").rglob("*") if path.suffix in ("", ".yaml", ".sbatch") and path.is_file()
     },
     "tune_option": options_of("tune"),
     "sweep_option": options_of("sweep"),

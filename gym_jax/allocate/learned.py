@@ -176,10 +176,10 @@ def forecast(learned: Learned, features: Float[np.ndarray, "n features"]) -> Flo
     """Return the quantiles of what will be used, as shares of the level: the mean over the members."""
     model = network(learned.hidden, len(learned.levels))
     scaled = _scaled(features, learned.mean, learned.deviation)
-    out = []
-    for begin in range(0, len(scaled), BATCH):
-        part = scaled[begin : begin + BATCH]
-        padded = np.pad(part, ((0, min(BATCH, len(scaled)) - len(part)), (0, 0)))
+    out, size = [], min(BATCH, 1 << max(len(scaled) - 1, 0).bit_length())  # few sizes: each is compiled
+    for begin in range(0, len(scaled), size):
+        part = scaled[begin : begin + size]
+        padded = np.pad(part, ((0, size - len(part)), (0, 0)))
         out.append(np.asarray(_apply(model, learned.params, padded))[: len(part)])
     return np.concatenate(out) if out else np.zeros((0, len(learned.levels)))
 

@@ -1,24 +1,30 @@
 """What every workload should get from now on, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from gym_jax.allocate.hours import by_the_hour
+from gym_jax.allocate.hours import Hours, by_the_hour
 from gym_jax.allocate.learned import Learned, forecast
 from gym_jax.allocate.offers import Offer
 from gym_jax.allocate.price import Price, candidates
 from gym_jax.allocate.protocol import Protocol
-from gym_jax.allocate.quantity import rounded
+from gym_jax.allocate.quantity import quantity, rounded
 from gym_jax.allocate.usage import DAY, Resource, Workload
 from gym_jax.errors import ConfigError
 
 CAREFUL = 1.2
 """Times the highest usage so far: what a workload gets whose history is too short to learn from."""
+AT_ONCE = 256
+"""Workloads that the network is asked for together; bounds the memory, not the result."""
 REACH = 7
 """Days back from which on violations raise what is recommended."""
+
+
+COLUMNS = ("workload", "request", "limit", "lower", "request_quantity", "limit_quantity", "why")
+"""Of a table of recommendations."""
 
 
 class Recommendation(NamedTuple):
@@ -88,13 +94,7 @@ def recommend(
     price = price_at(judgement.prices, risk)
     above, below = (price_at(judgement.prices, float(np.clip(risk * by, tuned[0], tuned[-1]))) for by in (0.1, 10.0))
     out = []
-    for one in workloads:
-        hold = protocol.every * one.per_hour
-        back = min(len(one.usage) // hold, max(1, REACH * 24 // protocol.every)) * hold
-        begin = len(one.usage) - back
-        hours = by_the_hour(one, lead=begin % one.per_hour, every=protocol.every, least=protocol.least)
-        rows = np.arange(begin, len(one.usage) + 1, hold)
-        place = (rows - hours.lead) // one.per_hour
+    for one, (hours, place, begin, hold), quantiles in _with_quantiles(workloads, learned, protocol):
         seen = ~np.isnan(one.usage)
         days = float(seen.sum() * one.step / DAY)
         if not hours.known[place[-1]]:
@@ -103,7 +103,7 @@ def recommend(
         coverage = judgement.coverage.get(one.name, judgement.common)
         usage = np.concatenate([one.usage[begin:].reshape(-1, hold), np.full((1, hold), np.nan)])
         offer = Offer(
-            candidates(forecast(learned, hours.features[place]), learned.levels),
+            candidates(quantiles, learned.levels),
             hours.highest[place],
             hours.level[place],
             coverage,
@@ -136,6 +136,37 @@ def recommend(
     return out
 
 
+class _Lately(NamedTuple):
+    """The decisions of a workload's last days, and the one that is due."""
+
+    hours: Hours
+    place: Int[np.ndarray, " decisions"]
+    begin: int
+    """Row of the first."""
+    hold: int
+    """Rows from one to the next."""
+
+
+def _with_quantiles(
+    workloads: Sequence[Workload], learned: Learned, protocol: Protocol
+) -> Iterator[tuple[Workload, _Lately, Float[np.ndarray, "decisions levels"]]]:
+    """Yield workloads with what the network says of their last days; it is asked for many workloads at once."""
+    for first in range(0, len(workloads), AT_ONCE):
+        group = workloads[first : first + AT_ONCE]
+        found = [_lately(one, protocol) for one in group]
+        quantiles = forecast(learned, np.concatenate([one.hours.features[one.place] for one in found]))
+        ends = np.cumsum([len(one.place) for one in found])
+        yield from zip(group, found, np.split(quantiles, ends[:-1]), strict=True)
+
+
+def _lately(one: Workload, protocol: Protocol) -> _Lately:
+    hold = protocol.every * one.per_hour
+    begin = len(one.usage) - min(len(one.usage) // hold, max(1, REACH * 24 // protocol.every)) * hold
+    hours = by_the_hour(one, lead=begin % one.per_hour, every=protocol.every, least=protocol.least)
+    rows = np.arange(begin, len(one.usage) + 1, hold)
+    return _Lately(hours, (rows - hours.lead) // one.per_hour, begin, hold)
+
+
 def _highest(usage: Float[np.ndarray, " n"]) -> float | None:
     seen = usage[~np.isnan(usage)]
     return float(seen.max()) if len(seen) else None
@@ -160,3 +191,10 @@ def because(why: Mapping[str, Any]) -> str:
         f"covered {why['covered']:.1%} {whose}, margin x {why['margin']:.2f}{raised}; "
         f"{why['history_days']:.0f} days seen, decided for {why['holds_hours']} h"
     )
+
+
+def row_of(one: Recommendation, resource: Resource) -> dict[str, Any]:
+    """Return a recommendation as a row of a table: what `COLUMNS` names."""
+    request, limit = quantity(one.request, resource), None if one.limit is None else quantity(one.limit, resource)
+    values = (one.name, one.request, one.limit, one.lower, request, limit, because(one.why))
+    return dict(zip(COLUMNS, values, strict=True))

@@ -1,10 +1,19 @@
 """`gymjax allocate`: which policy is right for these workloads, and what each of them should get."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 
 from gym_jax.cli.options import AsJson, Overrides, Platform, Root
+from gym_jax.cli.parts import (
+    Memory,
+    OnError,
+    answer_into_folder,
+    is_folder,
+    print_manifest,
+    refuse_folder_options,
+)
 
 Data = Annotated[str, typer.Argument(help="File, folder or quoted glob of usage.")]
 Target = Annotated[str | None, typer.Option(help="Column that holds what was used.", show_default="the only number")]
@@ -179,7 +188,12 @@ def recommend(
         Literal["table", "json", "csv", "patch", "vpa"],
         typer.Option(help="patch and vpa are YAML for Kubernetes."),
     ] = "table",
-    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="File to write instead of printing; or a folder, for very many workloads."),
+    ] = None,
+    memory: Memory = None,
+    on_error: OnError = "skip",
     no_limits: Annotated[bool, typer.Option("--no-limits", help="Requests alone.")] = False,
     least: Annotated[str | None, typer.Option("--min", help="Smallest request, such as 25m or 250Mi.")] = None,
     kind: Annotated[
@@ -189,7 +203,11 @@ def recommend(
     platform: Platform = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what every workload should get from now on: request, limit, and why."""
+    """Say what every workload should get from now on: request, limit, and why.
+
+    Into a folder, Parquet files are read, answered and written a portion of whole workloads at a time. Interrupted, the
+    same command goes on after the last whole part.
+    """
     from gym_jax.cli.allocate_show import print_recommendations, write_recommendations
     from gym_jax.cli.platform import choose_platform
 
@@ -199,16 +217,38 @@ def recommend(
     folder = find_allocation(run, root)
     facts = folder.read_json("allocation.json")
     config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"))
-    found, kept, _ = recommend_run(
-        folder, config, risk=_risk(risk), limits=not no_limits, least=_least(least, facts.get("resource", "cpu"))
-    )
+    asked: dict[str, Any] = {"risk": _risk(risk), "limits": not no_limits}
+    asked["least"] = _least(least, facts.get("resource", "cpu"))
+    if is_folder(out):
+        from gym_jax.run.recommend_into import recommend_into
+
+        _refuse_format(format)
+        manifest, rate = answer_into_folder(
+            ctx.obj, partial(recommend_into, folder, config, str(out), **asked), memory, on_error
+        )
+        print_manifest("allocate recommend", {"run": str(folder.path)}, manifest, rate, as_json)
+        return
+    refuse_folder_options(memory, on_error, "allocate recommend")
+    found, kept, _ = recommend_run(folder, config, **asked)
     wanted = "json" if as_json else format
-    facts = {"run": str(folder.path), "data": config.data.path, "risk": _risk(risk), "kind": kind}
+    facts = {"run": str(folder.path), "data": config.data.path, "risk": asked["risk"], "kind": kind}
     if out:
         path = write_recommendations(found, kept, out, wanted, facts)
         print(f"{len(found):,} workloads in {path}")
     else:
         print_recommendations(found, kept, wanted, facts)
+
+
+def _refuse_format(format: str) -> None:
+    from gym_jax.errors import ConfigError
+
+    if format != "table":
+        raise ConfigError(
+            f"a folder holds tables in Parquet, no {format}",
+            hint="name a file for it",
+            attempt=f"gymjax allocate recommend RUN --format {format} --out FILE",
+            code="usage",
+        )
 
 
 def _settings(data: str, overrides: list[str] | None, target: str | None) -> Any:

@@ -181,7 +181,7 @@ def _print_table(found: Sequence[Any], kept: Any, facts: Mapping[str, Any]) -> N
 def _text(found: Sequence[Any], kept: Any, format: str, facts: Mapping[str, Any]) -> str:
     from gym_jax.allocate.kubernetes import autoscalers, patches
     from gym_jax.allocate.quantity import quantity
-    from gym_jax.allocate.recommend import because
+    from gym_jax.allocate.recommend import COLUMNS, because, row_of
 
     if format == "patch":
         return patches(found, kept.resource, facts["kind"])
@@ -204,11 +204,6 @@ def _text(found: Sequence[Any], kept: Any, format: str, facts: Mapping[str, Any]
         return json.dumps({**document, "workloads": rows}, indent=1, allow_nan=False) + "\n"
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(("workload", "request", "limit", "lower", "request_quantity", "limit_quantity", "why"))
-    for one in found:
-        limit = "" if one.limit is None else one.limit
-        words = "" if one.limit is None else quantity(one.limit, kept.resource)
-        writer.writerow(
-            (one.name, one.request, limit, one.lower, quantity(one.request, kept.resource), words, because(one.why))
-        )
+    writer.writerow(COLUMNS)
+    writer.writerows(row_of(one, kept.resource).values() for one in found)
     return lines.getvalue()

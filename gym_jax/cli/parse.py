@@ -21,6 +21,22 @@ def parse_seconds(text: str, option: str = "--max-time", command: str = "train")
     return seconds
 
 
+def parse_bytes(text: str, option: str) -> int:
+    """Return bytes out of `512MB`, `2GiB` or `1Gi`. Raises ConfigError."""
+    from gym_jax.data.units import QUANTITY, kinds_of
+
+    found = QUANTITY.match(text)
+    factor = kinds_of(found[2]).get("bytes") if found else None
+    if found is None or factor is None or not 0 < float(found[1]) * factor < 2**60:
+        raise ConfigError(
+            f"{option} {shlex.quote(text)} is no size",
+            hint="write a number and its unit: 512MB, 2GiB",
+            attempt=f"gymjax ... {option} 512MB",
+            code="usage",
+        )
+    return int(float(found[1]) * factor)
+
+
 def parse_trackers(text: str) -> list[str]:
     """Return the names in `tensorboard,wandb`; `none` names none. Wrong ones are refused with the settings."""
     names = [name for word in text.split(",") if (name := word.strip().lower())]

@@ -1,4 +1,7 @@
-"""The options `--platform` and `--compile-cache`: which backend JAX opens, and where it keeps programs."""
+"""Which backend JAX opens, where it keeps programs, what it may print: `--platform`, `--compile-cache`."""
+
+import os
+import sys
 
 from gym_jax.errors import MissingExtra
 
@@ -30,3 +33,12 @@ def choose_platform(platform: str | None, compile_cache: str | None = None) -> N
             attempt="gymjax doctor",
             code="extra.platform",
         ) from error
+
+
+def keep_stdout() -> None:
+    """Keep standard output to Python: Gloo, by which several processes talk, tells on it who has met."""
+    sys.stdout.flush()
+    own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    sys.stdout = os.fdopen(own, "w", encoding=sys.stdout.encoding)

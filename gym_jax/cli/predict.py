@@ -1,17 +1,29 @@
 """`gymjax predict`: the steps after the end of every series."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gym_jax.cli.candidates import complete_run
 from gym_jax.cli.options import AsJson, CompileCache, Members, OtherData, Platform, Root
+from gym_jax.cli.parts import (
+    Memory,
+    OnError,
+    answer_into_folder,
+    is_folder,
+    print_manifest,
+    refuse_folder_options,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gym_jax.inference.model import Model
+
 
 def predict(
+    ctx: typer.Context,
     run: Annotated[
         str | None,
         typer.Argument(
@@ -21,7 +33,14 @@ def predict(
         ),
     ] = None,
     data: OtherData = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="File to write: .parquet, .csv or .csv.gz.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", help="File to write: .parquet, .csv or .csv.gz; or a folder, for very many series."
+        ),
+    ] = None,
+    memory: Memory = None,
+    on_error: OnError = "skip",
     url: Annotated[str | None, typer.Option(help="Ask the model server there; needs --data.")] = None,
     token_file: Annotated[str | None, typer.Option("--token-file", help="File with the token of that server.")] = None,
     members: Members = "mean",
@@ -34,13 +53,25 @@ def predict(
 
     A run of a table or of sequences answers every case: its columns or its id, and the prediction beside them. The
     folder of an export stands for its run.
+
+    Into a folder, Parquet files are read, answered and written a portion of whole series at a time. Interrupted, the
+    same command goes on after the last whole part.
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_table, weights_line
     from gym_jax.data.write import write_frame
     from gym_jax.inference.artefact import is_export
+    from gym_jax.inference.frame import score_file
     from gym_jax.metrics import plain
 
+    if is_folder(out) and url is None:
+        named = _need_run(run, token_file)
+        model = _open_model(named, data, root, members, platform, compile_cache)
+        score = partial(score_file, model, str(data), str(out), named)
+        manifest, rate = answer_into_folder(ctx.obj, score, memory, on_error)
+        print_manifest("predict", {"run": run}, manifest, rate, as_json)
+        return
+    refuse_folder_options(memory, on_error, "predict")
     if url is not None:
         frame = _ask(url, run, data, token_file)
     elif is_export(named := _need_run(run, token_file)):
@@ -74,6 +105,38 @@ def predict(
     for note in notes:
         print(f"\nnote: {note}")
     print(f"\n{weights_line(**origin)}")
+
+
+def _open_model(
+    run: str,
+    data: str | None,
+    root: str | None,
+    members: Literal["mean", "best"],
+    platform: str | None,
+    compile_cache: str | None,
+) -> "Model":
+    """Return the model that answers into a folder. Raises ConfigError without data, and for another platform."""
+    from gym_jax.errors import ConfigError
+    from gym_jax.inference.artefact import is_export
+    from gym_jax.inference.model import load_export
+
+    if data is None or platform not in (None, "cpu"):
+        raise ConfigError(
+            "answers into a folder need --data" if data is None else f"--platform {platform}: the CPU answers here",
+            hint="a Parquet file or a folder of them, their rows sorted by series"
+            if data is None
+            else "on a GPU products may be rounded; several processes can share the series",
+            attempt=f"gymjax predict {run} --data FOLDER --out FOLDER",
+            code="usage",
+        )
+    if is_export(run):
+        return load_export(run)
+    from gym_jax.cli.platform import choose_platform
+    from gym_jax.run.describe import open_single
+    from gym_jax.run.runs import open_run
+
+    choose_platform("cpu", compile_cache)
+    return open_single(open_run(run, root), members)
 
 
 def _need_run(run: str | None, token_file: str | None) -> str:

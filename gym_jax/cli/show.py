@@ -32,8 +32,13 @@ def write_document(command: str, document: Mapping[str, Any], path: str | Path) 
 
 
 def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None:
-    """Print an error: three lines on stderr, or one JSON document on stdout."""
-    if as_json:
+    """Print an error: three lines on stderr, or one JSON document on stdout.
+
+    Of several processes the first one alone has stdout; the others say which they are.
+    """
+    from gym_jax.train.processes import group
+
+    if as_json and group().writer:
         document: dict[str, Any] = {"schema": 1, "command": command, "status": "error", **error.facts()}
         if isinstance(error, ConfigError | DataError):
             document["problems"] = [problem.facts() for problem in error.problems or (error,)]
@@ -43,9 +48,9 @@ def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None
             document["findings"] = [finding._asdict() for finding in error.findings]
         print(json.dumps({**document, "exit_code": error.exit_code}, indent=1))
         return
-    facts = error.facts()
+    facts, who = error.facts(), "" if group().writer else f"process {group().rank}: "
     for word, name in (("error", "message"), ("hint", "hint"), ("try", "try")):
-        print(f"{word}: {facts[name]}", file=sys.stderr)
+        print(f"{who}{word}: {facts[name]}", file=sys.stderr)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:

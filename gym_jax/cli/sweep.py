@@ -53,10 +53,12 @@ def sweep(
     from gym_jax.cli.search_show import search_watcher, show_combinations, show_swept
     from gym_jax.cli.show import print_json
     from gym_jax.cli.signals import stop_on_signals
+    from gym_jax.run.several import refuse_several
     from gym_jax.tune.folder import open_search, place_of
     from gym_jax.tune.sweep import begin_sweep, combinations, sweep
 
     seconds = None if timeout is None else parse_seconds(timeout, "--timeout", "sweep")
+    refuse_several("gymjax sweep", "one process trains run after run, or several at once with --batch")
     choose_platform(platform, compile_cache)
     given: dict[str, Any] = {"model": model, "data.path": data, "data.target": target or None, "task.context": context}
     given |= {"task.horizon": horizon, "train.epochs": epochs, "run.name": name}

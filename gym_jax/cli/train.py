@@ -106,9 +106,10 @@ def train(
     Without --data it trains on a generated CPU-allocation panel, and says so.
     """
     import os
+    from contextlib import nullcontext
 
     from gym_jax.cli.parse import parse_seconds, parse_trackers
-    from gym_jax.cli.platform import choose_platform
+    from gym_jax.cli.platform import choose_platform, keep_stdout
     from gym_jax.cli.progress import watcher
     from gym_jax.cli.show import print_json, print_scores
     from gym_jax.cli.signals import stop_on_signals
@@ -118,6 +119,7 @@ def train(
     from gym_jax.run.load import read_config
     from gym_jax.run.plan import plan_run
     from gym_jax.run.runs import free_path, open_run
+    from gym_jax.run.several import join_group, refuse_several
     from gym_jax.run.start import child_of, find_start, refuse_changes, settle
     from gym_jax.run.train import find_resumable, plan_resumed, resume_run, train_run
     from gym_jax.track import refuse_missing
@@ -188,6 +190,10 @@ def train(
                 )
     else:
         settings = load_config(config or [], overrides or [], options, os.environ)
+    if find_lr or dry_run:
+        refuse_several("--find-lr" if find_lr else "--dry-run", "one process can do it, and the answer is for all")
+    group = join_group(settings)
+    if named is None:
         run = find_resumable(settings, run_dir) if resume == "auto" else None
     if find_lr:
         _show_trial(settings, as_json)
@@ -202,11 +208,16 @@ def train(
             path, plan = run.path, plan_resumed(run, settings)
         _show_plan(plan, str(path or Path(settings.run.root).absolute() / "a new folder"), as_json)
         return
-    with stop_on_signals() as stop, watcher(ctx.obj, plain=plain) as watch:
+    writer = group.writer
+    if group.count > 1:
+        keep_stdout()
+    with stop_on_signals() as stop, watcher(ctx.obj, plain=plain) if writer else nullcontext() as watch:
         if run is not None:
             result = resume_run(run, config=settings, watch=watch, stop=stop, max_seconds=seconds)
         else:
             result = train_run(settings, folder=run_dir, watch=watch, stop=stop, max_seconds=seconds)
+    if not writer:
+        return
     document = {**result._asdict(), "folder": str(result.folder), "run_status": result.status}
     document.pop("status")
     if as_json:

@@ -96,10 +96,12 @@ def tune(
     from gym_jax.cli.search_show import search_watcher, show_tuned
     from gym_jax.cli.show import print_json
     from gym_jax.cli.signals import stop_on_signals
+    from gym_jax.run.several import refuse_several
     from gym_jax.tune.folder import open_search
     from gym_jax.tune.tune import begin_tune, tune
 
     seconds = None if timeout is None else parse_seconds(timeout, "--timeout", "tune")
+    refuse_several("gymjax tune", "start it several times instead: they share the trials of one study")
     choose_platform(platform, compile_cache)
     given: dict[str, Any] = {"model": model, "data.path": data, "data.target": target or None, "task.context": context}
     given |= {"task.horizon": horizon, "train.epochs": epochs, "run.name": name}

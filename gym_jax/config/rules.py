@@ -37,6 +37,8 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "train.placement=one runs on one device",
             "train.placement=cores",
         )
+    if train.parameters == "shard":
+        out.extend(_of_parts(train))
     if train.accumulate > train.batch_size:
         refuse(
             f"train.accumulate={train.accumulate} is more than train.batch_size={train.batch_size}",
@@ -272,6 +274,28 @@ def _of_shards(train: Train) -> list[ConfigError]:
     return [
         ConfigError(
             f"train.shards={shards} does not go with {key}={value}",
+            hint=hint,
+            attempt=f"gymjax train ... {attempt}",
+            code="config.conflict",
+        )
+        for key, value, hint, attempt in reasons
+    ]
+
+
+def _of_parts(train: Train) -> list[ConfigError]:
+    """Return what does not go with parameters in parts."""
+    reasons: list[tuple[str, object, str, str]] = []
+    if train.placement not in ("auto", "shard"):
+        reasons.append(
+            ("train.placement", train.placement, "the compiler passes the parts around", "train.placement=shard")
+        )
+    if train.shards is not None:
+        reasons.append(("train.shards", train.shards, "their sums need whole parameters", "train.shards=null"))
+    if train.seeds > 1:
+        reasons.append(("train.seeds", train.seeds, "several models share the devices whole", "train.seeds=1"))
+    return [
+        ConfigError(
+            f"train.parameters=shard does not go with {key}={value}",
             hint=hint,
             attempt=f"gymjax train ... {attempt}",
             code="config.conflict",

@@ -22,7 +22,7 @@ from gym_jax.models.registry import MODELS
 from gym_jax.optim import HOST_SCHEDULES, OPTIMISERS, SCHEDULES, Rate
 from gym_jax.plugins import Registry
 from gym_jax.track import TRACKERS
-from gym_jax.types import Compile, Placement, Positive
+from gym_jax.types import Compile, Parameters, Placement, Positive
 
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
@@ -134,7 +134,15 @@ class Train(Section):
     compile: Literal["auto", Compile] = "auto"
     """Safe, XLA's fast default, or that with wide vectors; `auto` is fast where the numbers agree and it pays."""
     devices: Positive | None = None
-    """How many; null takes all."""
+    """How many, those of all processes together; null takes all."""
+    parameters: Parameters = "replicate"
+    """Of `shard`: whole on every device, or in parts over them with the optimiser's state, to save their memory."""
+    processes: Literal["variables", "auto"] = "variables"
+    """Who says which of several processes this is: GYMJAX_PROCESS and its like, or also SLURM, Kubernetes, TPU pods."""
+    join_seconds: Annotated[float, Gt(0)] = 60.0
+    """Seconds in which all processes must have come."""
+    peer_seconds: Annotated[float, Ge(2)] = 10.0
+    """Seconds of silence after which a process is taken for dead, and the others end."""
     shards: Positive | None = None
     """Equal parts of a batch whose gradients are added in one order: the same bits on any number of devices."""
     chunk: Positive | None = None

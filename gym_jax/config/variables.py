@@ -9,7 +9,9 @@ from gym_jax.errors import ConfigError, nearest
 from gym_jax.plugins import SWITCH
 
 PREFIX = "GYMJAX_"
-RESERVED = frozenset({"GYMJAX_DEBUG", "GYMJAX_DATA", SWITCH})
+GROUP = frozenset({"GYMJAX_COORDINATOR", "GYMJAX_PROCESSES", "GYMJAX_PROCESS"})
+"""What tells a process which of several it is: `train/processes.py`."""
+RESERVED = frozenset({"GYMJAX_DEBUG", "GYMJAX_DATA", SWITCH}) | GROUP
 """Variables that are no settings: tracebacks on, the folder of real traces that tests read, plug-ins off."""
 
 

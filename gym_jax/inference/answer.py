@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from gym_jax.data.preprocess import Fitted
 from gym_jax.data.scale import Scaler
 from gym_jax.evaluate.conformal import widen
 from gym_jax.inference.spec import Spec
@@ -33,8 +34,13 @@ class Answer(NamedTuple):
     """Of `spec.classes`."""
 
 
-def answers(spec: Spec, series: Sequence[Series], window: Window, outputs: Outputs) -> list[Answer]:
-    """Return the answer for each of `series`, whose windows gave `outputs`; padding behind them is left out."""
+def answers(
+    spec: Spec, series: Sequence[Series], window: Window, outputs: Outputs, fitted: Fitted | None = None
+) -> list[Answer]:
+    """Return the answer for each of `series`, whose windows gave `outputs`; padding behind them is left out.
+
+    `fitted` is what `fitted_for` says of the series.
+    """
     outputs = np.asarray(outputs)[: len(series)]
     if spec.task == "classify":
         likely = _softmax(outputs[:, 0, 0])
@@ -43,7 +49,7 @@ def answers(spec: Spec, series: Sequence[Series], window: Window, outputs: Outpu
             Answer(None, np.full((1, 1), float(place)), None, None, spec.classes[place], likely[row])
             for row, place in enumerate(places)
         ]
-    scaler, owner = _scaler(spec, series), np.arange(len(series))
+    scaler, owner = _scaler(spec, series, fitted), np.arange(len(series))
     levels = quantiles_at(spec, outputs, spec.levels)
     values = scaler.restore(point_of(spec, outputs), owner)
     quantiles = None if levels is None else _restored(scaler, levels)
@@ -81,9 +87,11 @@ def quantiles_at(
     return None
 
 
-def _scaler(spec: Spec, series: Sequence[Series]) -> Scaler:
+def _scaler(spec: Spec, series: Sequence[Series], fitted: Fitted | None) -> Scaler:
     """Return the scaler of the targets, with a row for each of `series`."""
-    return spec.learnt.target if spec.learnt is not None else fitted_for(spec, series).scaler
+    if spec.learnt is not None:
+        return spec.learnt.target
+    return (fitted_for(spec, series) if fitted is None else fitted).scaler
 
 
 def _intervals(spec: Spec, scaler: Scaler, series: Sequence[Series], outputs: Outputs) -> np.ndarray | None:

@@ -24,7 +24,7 @@ def refuse_faults(spec: Spec, series: Sequence["Series"]) -> None:
     for place, one in enumerate(series):
         problems += [
             DataError(f"series {_named(one, place)}: {text}", hint=hint, code=f"data.{code}")
-            for text, hint, code in _faults(spec, one)
+            for text, hint, code in faults_of(spec, one)
         ]
     if len(problems) > MOST:
         more = DataError(f"and {len(problems) - MOST:,} more", code="data.problems")
@@ -37,7 +37,8 @@ Fault = tuple[str, str, str]
 """What is wrong, what is right, and the code of it."""
 
 
-def _faults(spec: Spec, one: "Series") -> Iterator[Fault]:
+def faults_of(spec: Spec, one: "Series") -> Iterator[Fault]:
+    """Yield everything that is wrong with one series."""
     columns = spec.channels
     values = _numbers(one.values)
     if values is None or values.ndim != 2 or values.shape[1] != len(columns):

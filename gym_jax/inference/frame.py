@@ -8,17 +8,22 @@ import numpy as np
 
 from gym_jax.data.cases import Cases
 from gym_jax.data.panel import Panel
+from gym_jax.data.salvage import Unread
 from gym_jax.errors import ConfigError, DataError
 from gym_jax.inference.answer import Answer, times_of
+from gym_jax.inference.faults import faults_of
 from gym_jax.inference.model import Model, load_export
+from gym_jax.inference.scoring import Job, score_data
 from gym_jax.inference.spec import Spec
-from gym_jax.inference.window import Series
+from gym_jax.inference.window import Series, recent
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AT_ONCE = 1024
 """Series that are asked together; bounds the memory, not the result."""
+FEW, VALUES = 256, 1 << 20
+"""Series of a portion that are asked together, and values of their windows."""
 
 
 def predict_export(path: str | Path, data: str | Path | None) -> "pd.DataFrame":
@@ -44,24 +49,108 @@ def predict_file(model: Model, data: str | Path) -> "pd.DataFrame":
 
     spec = model.spec
     if spec.task == "forecast":
-        panel = read(data, spec.reading)
-        _refuse_other(spec, panel)
-        asked = list(series_of_panel(spec, panel))
-    else:
-        cases = read_cases(str(data), spec.reading, Asked("classify" if spec.classes else "regress", (), False, True))
-        asked = list(series_of_cases(spec, cases))
-    said = [_nothing(spec, one) for one in asked]
-    known = [place for place, one in enumerate(asked) if _observed(spec, one)]
+        return predict_panel(model, read(data, spec.reading))
+    cases = read_cases(str(data), spec.reading, Asked("classify" if spec.classes else "regress", (), False, True))
+    asked = list(series_of_cases(spec, cases))
+    frame = frame_of(spec, asked, _said(model, asked))
+    return _with_origin(spec, frame, {"cases": True})
+
+
+def predict_panel(model: Model, panel: Panel) -> "pd.DataFrame":
+    """Return what `predict_file` says of a panel. Raises DataError when it is not what the model was trained on."""
+    _refuse_other(model.spec, panel)
+    asked = list(series_of_panel(model.spec, panel))
+    frame = _framed(model.spec, asked, _said(model, asked), panel.zone is not None)
+    return _with_origin(model.spec, frame, {})
+
+
+def _said(model: Model, asked: Sequence[Series]) -> list[Answer]:
+    """Return what is said of each series, asked together in portions."""
+    said = [_nothing(model.spec, one) for one in asked]
+    known = [place for place, one in enumerate(asked) if _observed(model.spec, one)]
     for begin in range(0, len(known), AT_ONCE):
         part = known[begin : begin + AT_ONCE]
         for place, answer in zip(part, model.predict([asked[place] for place in part]), strict=True):
             said[place] = answer
-    frame = frame_of(spec, asked, said)
-    if spec.task == "forecast" and panel.zone:
-        frame[spec.time_name] = frame[spec.time_name].dt.tz_localize("UTC")
-    frame.attrs |= {"step": spec.trained_step, "weights": spec.weights, "notes": list(spec.notes)}
-    frame.attrs |= {} if spec.task == "forecast" else {"cases": True}
+    return said
+
+
+def _with_origin(spec: Spec, frame: "pd.DataFrame", more: dict[str, Any]) -> "pd.DataFrame":
+    frame.attrs |= {"step": spec.trained_step, "weights": spec.weights, "notes": list(spec.notes), **more}
     return frame
+
+
+def _framed(spec: Spec, asked: Sequence[Series], said: Sequence[Answer], zone: bool) -> "pd.DataFrame":
+    """Return answers as rows, with times in UTC where the data have a zone."""
+    frame = frame_of(spec, asked, said)
+    if zone:
+        frame[spec.time_name] = frame[spec.time_name].dt.tz_localize("UTC")
+    return frame
+
+
+def no_answers(spec: Spec, zone: bool) -> "pd.DataFrame":
+    """Return the columns of answers without a row."""
+    last: Any = np.datetime64(0, "ns") if spec.clock == "ns" else 0
+    one = Series("", np.zeros((1, len(spec.channels))), last)
+    return _framed(spec, [one], [_nothing(spec, one)], zone).iloc[:0]
+
+
+def score_file(model: Model, data: str | Path, out: str | Path, name: str, **how: Any) -> dict[str, Any]:
+    """Write the forecasts of `predict_file` into a folder of parts, in bounded memory, and return its manifest.
+
+    The data are Parquet files whose rows are sorted by series. `how` and errors are those of `score_data`; ConfigError
+    when the model answers cases.
+    """
+    if model.spec.task != "forecast":
+        raise ConfigError(
+            "cases are not answered into a folder",
+            hint="name a file to write",
+            attempt=f"gymjax predict {name} --data FILE --out ANSWERS.parquet",
+            code="usage",
+        )
+    return score_data(data, out, model.spec.reading, lambda panel, most: forecasting(model, panel, most), **how)
+
+
+def forecasting(model: Model, panel: Panel, most: int) -> Job:
+    """Return how portions of at most so many series are forecast, whose columns and step are those of `panel`.
+
+    The network is asked in one size only. Raises DataError when the data are not what the model was trained on.
+    """
+    import pyarrow as pa
+
+    spec = model.spec
+    size = min(FEW, most, max(1, VALUES // ((spec.look_back + spec.horizon) * len(spec.channels))))
+    _refuse_other(spec, panel)
+
+    zone = panel.zone is not None
+    nothing = pa.Table.from_pandas(no_answers(spec, zone), preserve_index=False)
+
+    def answer(panels: Sequence[Panel]) -> tuple[Any, list[Unread]]:
+        asked = [one for panel in panels for one in series_of_panel(spec, panel)]
+        said = [_said_at_once(spec, one) for one in asked]
+        open_ = [place for place, found in enumerate(said) if found is None]
+        for begin in range(0, len(open_), size):
+            part = open_[begin : begin + size]
+            found = _answered(model, [recent(spec, asked[place]) for place in part], size)
+            for place, one in zip(part, found, strict=True):
+                said[place] = one
+        pairs = list(zip(asked, said, strict=True))
+        failed = [Unread(str(one.id), why.code, why.message) for one, why in pairs if isinstance(why, DataError)]
+        kept = [(one, found) for one, found in pairs if isinstance(found, Answer)]
+        if not kept:
+            return nothing, failed
+        series, found = zip(*kept, strict=True)
+        frame = _framed(spec, series, found, zone)
+        return pa.Table.from_pandas(frame, schema=nothing.schema, preserve_index=False), failed
+
+    facts = {
+        "command": "predict",
+        "name": spec.name,
+        "model": spec.digest,
+        "backend": model.backend,
+        "steps": spec.steps,
+    }
+    return Job(answer, nothing, facts)
 
 
 def series_of_panel(spec: Spec, panel: Panel) -> Iterator[Series]:
@@ -122,6 +211,25 @@ def frame_of(spec: Spec, series: Sequence[Series], said: Sequence[Answer]) -> "p
                 found = [one.intervals[:, target, k, side] for one in said]  # type: ignore[index]
                 frame[f"{name}_{end}{100 * level:g}"] = np.concatenate(found)
     return pd.DataFrame(frame)
+
+
+def _said_at_once(spec: Spec, one: Series) -> Answer | DataError | None:
+    """Return what needs no network: no numbers where nothing was observed, what is wrong with a series."""
+    if not _observed(spec, one):
+        return _nothing(spec, one)
+    fault = next(faults_of(spec, one), None)
+    return None if fault is None else DataError(fault[0], hint=fault[1], code=f"data.{fault[2]}")
+
+
+def _answered(model: Model, series: Sequence[Series], size: int) -> list[Answer | DataError]:
+    """Return the answer for each series, or why it has none: found by halves, for one refuses all it is asked with."""
+    try:
+        return [*model.answer(series, size)]
+    except DataError as error:
+        if len(series) == 1:
+            return [error]
+        half = len(series) // 2
+        return [*_answered(model, series[:half], size), *_answered(model, series[half:], size)]
 
 
 def _observed(spec: Spec, one: Series) -> bool:

@@ -13,9 +13,10 @@ from gym_jax.errors import CheckpointError, ConfigError, MissingExtra, did_you_m
 from gym_jax.inference.answer import Answer, answers
 from gym_jax.inference.arrays import Arrays
 from gym_jax.inference.artefact import DAMAGED, Golden, read_export
+from gym_jax.inference.faults import refuse_faults
 from gym_jax.inference.networks import run_network
 from gym_jax.inference.spec import Spec
-from gym_jax.inference.window import Series, Window, prepare
+from gym_jax.inference.window import Series, Window, fitted_for, make_window, pad
 
 Backend = Literal["auto", "numpy", "onnx"]
 BACKENDS: tuple[Backend, ...] = ("auto", "numpy", "onnx")
@@ -37,8 +38,15 @@ class Model:
 
     def predict(self, series: Sequence[Series]) -> list[Answer]:
         """Return the answer for each series. Raises DataError as `prepare` does."""
-        window = prepare(self.spec, series)
-        return answers(self.spec, series, window, self.run(window))
+        refuse_faults(self.spec, series)
+        return self.answer(series)
+
+    def answer(self, series: Sequence[Series], size: int | None = None) -> list[Answer]:
+        """Return what `predict` does of series that nothing is wrong with; the network is asked for `size` at least."""
+        fitted = fitted_for(self.spec, series) if self.spec.task == "forecast" else None
+        window = make_window(self.spec, series, fitted)
+        outputs = self.run(window if size is None else pad(window, size))
+        return answers(self.spec, series, window, outputs, fitted)
 
 
 def load_export(path: str | Path, backend: Backend = "auto") -> Model:

@@ -13,6 +13,7 @@ from gym_jax.data.impute import ImputeKind, fill_seasonal
 from gym_jax.data.learn import with_room
 from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import Fitted, fit, make_channels
+from gym_jax.data.scale import rows_inside
 from gym_jax.data.split import Span, split_panel
 from gym_jax.inference.faults import refuse_faults
 from gym_jax.inference.spec import Spec
@@ -54,7 +55,21 @@ def prepare(spec: Spec, series: Sequence[Series]) -> Window:
     Raises DataError that names series, column and row of everything that is wrong.
     """
     refuse_faults(spec, series)
-    return _of_series(spec, series) if spec.task == "forecast" else _of_cases(spec, series)
+    return make_window(spec, series)
+
+
+def make_window(spec: Spec, series: Sequence[Series], fitted: Fitted | None = None) -> Window:
+    """Return what `prepare` does of series that nothing is wrong with; `fitted` is what `fitted_for` says of them."""
+    if spec.task != "forecast":
+        return _of_cases(spec, series)
+    return _of_series(spec, series, fitted_for(spec, series) if fitted is None else fitted)
+
+
+def recent(spec: Spec, one: Series) -> Series:
+    """Return a series without rows that have no say; one that the training did not know is scaled by all of its own."""
+    fitted = spec.fitted
+    known = one.id in spec.places or (fitted is not None and fitted.scaler.shared and fitted.bounds is None)
+    return one._replace(values=one.values[-spec.rows_wanted :]) if known and spec.rows_wanted else one
 
 
 def join(windows: Sequence[Window]) -> Window:
@@ -79,11 +94,14 @@ def fitted_for(spec: Spec, series: Sequence[Series]) -> Fitted:
     assert saved is not None
     rows = [spec.places.get(one.id, -1) if one.id is not None else -1 for one in series]
     shared = saved.scaler.shared and saved.bounds is None
-    new = {} if shared else {i: _taught(spec, series[i]) for i, row in enumerate(rows) if row < 0}
+    unknown = [] if shared else [place for place, row in enumerate(rows) if row < 0]
+    new = _taught(spec, [series[place] for place in unknown]) if unknown else saved
 
     def each(pick: Callable[[Fitted], np.ndarray]) -> np.ndarray:
-        old = pick(saved)
-        return np.stack([pick(new[i])[0] if row < 0 else old[row] for i, row in enumerate(rows)])
+        out = pick(saved)[rows]
+        if unknown:
+            out[unknown] = pick(new)
+        return out
 
     scaler, bounds = saved.scaler, saved.bounds
     if not scaler.shared:
@@ -100,17 +118,33 @@ def stamp_of(spec: Spec, one: Series) -> int | None:
     return int(np.asarray(one.last).astype("datetime64[ns]" if spec.clock == "ns" else np.int64).astype(np.int64))
 
 
-def _taught(spec: Spec, one: Series) -> Fitted:
-    """Return what the train share of a new series' rows teaches; all of its rows, where nothing was observed in that.
+def _taught(spec: Spec, series: Sequence[Series]) -> Fitted:
+    """Return what the train share of new series' rows teaches, each by itself; all of its rows, where nothing was
+    observed in that.
 
     Splits by date and by series say nothing of a single new one: it teaches by all of its rows.
     """
-    panel = _panel(spec, [one])
-    end = panel.offsets[1:]
+    panel = _panel(spec, series)
+    begin, end = panel.offsets[:-1], panel.offsets[1:]
     if spec.split.kind in ("share", "steps"):
-        end = np.maximum(split_panel(panel, spec.split, empty="keep").train.end, 1)
-        end = end if panel.mask[: int(end[0]), : panel.targets].any() else panel.offsets[1:]
-    return fit(panel, Span(panel.offsets[:-1], end), spec.preprocessing, horizon=spec.horizon)[0]
+        cut, seen = np.maximum(split_panel(panel, spec.split, empty="keep").train.end, begin + 1), panel.seen()
+        end = np.where(seen[cut] > seen[begin], cut, end)
+    span = Span(begin, end)
+    fitted, made = fit(panel, span, spec.preprocessing, horizon=spec.horizon)
+    if len(series) == 1:
+        return fitted
+    used = made.mask[:, : len(made.channels) - made.unscaled] & rows_inside(span, len(made.mask))[:, None]
+    counts = np.add.reduceat(used, begin, axis=0, dtype=np.int64)
+    scaler, bounds = fitted.scaler, fitted.bounds
+    for place in np.flatnonzero(
+        (counts == 0).any(axis=1)
+    ).tolist():  # where nothing was observed, `fit` asks the other series
+        alone = _taught(spec, [series[place]])
+        if not scaler.shared:
+            scaler.shift[place], scaler.scale[place] = alone.scaler.shift[0], alone.scaler.scale[0]
+        if bounds is not None:
+            bounds.low[place], bounds.high[place] = _bounds(alone).low[0], _bounds(alone).high[0]
+    return fitted
 
 
 def _bounds(fitted: Fitted) -> Bounds:
@@ -152,8 +186,8 @@ def _described(spec: Spec, series: Sequence[Series]) -> tuple[np.ndarray | None,
     )
 
 
-def _of_series(spec: Spec, series: Sequence[Series]) -> Window:
-    fitted, horizon = fitted_for(spec, series), spec.horizon
+def _of_series(spec: Spec, series: Sequence[Series], fitted: Fitted) -> Window:
+    horizon = spec.horizon
     panel = extend(_panel(spec, series), horizon)
     ends, first = panel.offsets[1:] - horizon, panel.offsets[:-1]
     for end, one in zip(ends, series, strict=True):

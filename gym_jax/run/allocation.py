@@ -171,12 +171,7 @@ def recommend_run(
     """Return what every workload of the configured data should get now. Raises ConfigError on another resource."""
     kept = load_allocation(folder)
     read = read_workloads(config, resource=kept.resource)
-    if read.unit != kept.facts["unit"]:
-        raise ConfigError(
-            f"{folder.path} was learned in {kept.facts['unit']}, `{read.channel}` is in {read.unit}",
-            hint="the data must hold the same resource",
-            attempt="gymjax allocate recommend RUN --data FILE --target COLUMN",
-        )
+    refuse_unit(folder, kept, read)
     found = recommend(
         read.workloads,
         kept.learned,
@@ -188,6 +183,16 @@ def recommend_run(
         least=least,
     )
     return found, kept, read
+
+
+def refuse_unit(folder: RunFolder, kept: Allocation, read: Read) -> None:
+    """Raise ConfigError when data are of another unit than what was learned from."""
+    if read.unit != kept.facts["unit"]:
+        raise ConfigError(
+            f"{folder.path} was learned in {kept.facts['unit']}, `{read.channel}` is in {read.unit}",
+            hint="the data must hold the same resource",
+            attempt="gymjax allocate recommend RUN --data FILE --target COLUMN",
+        )
 
 
 def as_json(found: list[Recommendation]) -> list[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from gym_jax.config.schema import Config
 from gym_jax.data.learn import Learnt
 from gym_jax.data.preprocess import Fitted, Preprocessing
 from gym_jax.data.reading import Reading
+from gym_jax.errors import ConfigError
 from gym_jax.inference.artefact import Golden, digest_of
 from gym_jax.inference.model import Model
 from gym_jax.inference.spec import Spec
@@ -24,7 +25,7 @@ from gym_jax.run.cases import with_columns
 from gym_jax.run.environment import PACKAGES, package_version
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.forecast import same_columns
-from gym_jax.run.group import best_member, is_group, members_of
+from gym_jax.run.group import Members, best_member, is_group, members_of
 from gym_jax.run.load import load_run, load_weights, read_config
 from gym_jax.run.task import task_of
 from gym_jax.types import Inputs
@@ -88,6 +89,22 @@ def open_model(folder: RunFolder) -> Model:
     """Return a run as a model that answers with JAX: one compiled program for each size of a batch that is asked."""
     found = describe_run(folder)
     return Model(found.spec, found.forward, found.source.path, "jax", found.golden)
+
+
+def open_single(folder: RunFolder, members: Members = "mean") -> Model:
+    """Return `open_model` of a run whose answers are those of one network.
+
+    Adaptive intervals stand as they did at the end of the calibration. Raises ConfigError when the mean of several
+    members is wanted.
+    """
+    if is_group(folder) and members == "mean":
+        raise ConfigError(
+            f"{folder.path.name} answers with the mean of its members, which is not asked a portion at a time",
+            hint="one member, the best, can be; or write to a file",
+            attempt=f"gymjax predict {folder.path} --members best --data FOLDER --out FOLDER",
+            code="usage",
+        )
+    return open_model(folder)
 
 
 def window_of(inputs: Inputs) -> Window:

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -23,6 +23,7 @@ from gym_jax.run.session import Session
 from gym_jax.run.start import keep_settings, unnamed
 from gym_jax.train.loop import Portion, Position, Progress, resident, train_portions
 from gym_jax.train.parallel import Epoch, Order, make_epoch, make_evaluation
+from gym_jax.train.processes import gather
 from gym_jax.train.profile import profiled
 from gym_jax.train.race import AGREE, AGREE_ROUNDED, Won, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
@@ -175,19 +176,30 @@ class Pace:
         self.saved = time.monotonic()
         self.code: int | None = None
         """What to leave with, as of the last chunk."""
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time to save."""
-        return time.monotonic() - self.saved >= self.config.run.save_seconds
+        self.due = False
+        """Whether it is time to save, as of the last chunk."""
 
     def hold(self, position: Position) -> bool:
-        """Ask for a stop; return whether the state of the chunk that is on its way will be looked at."""
-        self.code = self.stop() if self.stop else None
-        if self.code is None and time.monotonic() >= self.deadline:
-            self.code = 0
+        """Ask for a stop; return whether the state of the chunk that is on its way will be looked at.
+
+        Of several processes any may ask for a stop, and the clock of the first one counts.
+        """
+        code = self.stop() if self.stop else None
+        if code is None and time.monotonic() >= self.deadline:
+            code = 0
+        asked = gather("pace", [code, time.monotonic() - self.saved >= self.config.run.save_seconds])
+        self.code, self.due = _first(code for code, _ in asked), asked[0][1]
         kept = self.config.track.profile > 0 or self.config.train.on_nan == "rollback"
         return self.code is not None or self.due or position.batch == 0 or kept
+
+
+def agree_on_stop(code: int | None) -> int | None:
+    """Return the code with which any process asks to leave, of several that of the first."""
+    return _first(gather("stop", code))
+
+
+def _first(codes: Iterable[int | None]) -> int | None:
+    return next((code for code in codes if code is not None), None)
 
 
 class Rates:

@@ -34,6 +34,7 @@ from gym_jax.config.plain import meant
 from gym_jax.config.text import unreadable
 from gym_jax.errors import CheckpointError, RunInUse, StorageError
 from gym_jax.files import sync, write_synced
+from gym_jax.train.processes import group
 
 LOCK_TRIES = 5
 """Of a lock that is held, 10 ms apart."""
@@ -44,7 +45,7 @@ PINS = "pins.jsonl"
 
 
 class RunFolder:
-    """Paths and atomic writes of one run."""
+    """Paths and atomic writes of one run. Of several processes that train as one only the first one writes."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().absolute()
@@ -114,6 +115,8 @@ class RunFolder:
 
     def append(self, name: str, document: dict[str, Any]) -> None:
         """Append one JSON line."""
+        if not group().writer:
+            return
         with self._storage(), (self.path / name).open("a") as file:
             file.write(json.dumps(document, allow_nan=False) + "\n")
 
@@ -165,6 +168,9 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder against other processes. Raises RunInUse that names the holder."""
+        if not group().writer:
+            yield
+            return
         with self._storage():
             file = (self.path / ".lock").open("a+")
         with file:
@@ -182,10 +188,14 @@ class RunFolder:
 
     def sync(self, name: str) -> None:
         """Put what was appended to a file on the disk; one that is not there needs nothing."""
+        if not group().writer:
+            return
         with self._storage(), suppress(FileNotFoundError):
             sync(self.path / name)
 
     def _write(self, name: str, text: str) -> None:
+        if not group().writer:
+            return
         with self._storage():
             write_synced(self.path / name, text)
 

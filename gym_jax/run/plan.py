@@ -15,7 +15,7 @@ from gym_jax.errors import ConfigError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_loss, build_model, build_optimiser, reading, step_settings
 from gym_jax.run.packing import packs_of
-from gym_jax.run.placement import layouts_of
+from gym_jax.run.placement import layouts_of, may_move
 from gym_jax.run.stream import Stream, plan_stream
 from gym_jax.run.streamed import Streamed
 from gym_jax.run.task import task_of
@@ -63,7 +63,7 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None, known: dict[
     `choices` and `known` are what a run that goes on has settled on, and what it keeps of its data.
     """
     choices = choices or {}
-    settled = choices if config.train.shards is None else {}
+    settled = {} if may_move(config.train, choices) else choices
     request_cpu_devices(config.train.placement, settled.get("devices", config.train.devices))
     task = task_of(config)
     prepared = task.prepare(config) if task.take_up is None or not known else task.take_up(config, known)
@@ -115,7 +115,7 @@ def fresh_states(plan: Plan) -> Callable[[int], TrainState]:
         inputs = jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), shapes)
         return init_state(plan.model, tx, key, inputs, ema=config.train.ema)
 
-    return lambda seed: plan.layout.replicate(begin(jax.random.key(seed)))
+    return lambda seed: plan.layout.place(begin(jax.random.key(seed)))
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from gym_jax.train.checkpoint import (
     saved_steps,
 )
 from gym_jax.train.loop import Position, Progress
+from gym_jax.train.places import is_apart
+from gym_jax.train.processes import broadcast, group, together
 from gym_jax.train.stopping import EarlyStop
 from gym_jax.types import TrainState
 
@@ -186,7 +188,7 @@ class Session:
         began = time.monotonic()
         self.folder.sync("metrics.jsonl")
         self._commit_best(taken.best)
-        save_checkpoint(self.folder.checkpoints, taken.step, with_key(taken.state), taken.metadata)
+        self._save(taken.step, taken.state, taken.metadata)
         self.folder.status(epochs=taken.epochs, steps=taken.step, saved=taken.step)
         LOGGER.debug("saved step %d of %s in %.3f s", taken.step, self.folder.path, time.monotonic() - began)
 
@@ -194,10 +196,17 @@ class Session:
         """Write the best state when it is not on the disk yet."""
         if best is not None:
             state, metadata = best
-            save_checkpoint(self.folder.checkpoints, int(state.step), with_key(state), metadata)
+            self._save(int(state.step), state, metadata)
             self.folder.status(saved=int(state.step))
 
+    def _save(self, step: int, state: TrainState, metadata: Mapping[str, Any]) -> None:
+        """Write a step: process 0 alone, where it has all of the state."""
+        if group().writer or is_apart(state):
+            save_checkpoint(self.folder.checkpoints, step, with_key(state), metadata)
+
     def _drop(self, step: int, best_step: int) -> None:
+        if not group().writer:
+            return
         newest = [found for found in saved_steps(self.folder.checkpoints) if found <= step][-KEEP_LAST:]
         retain(self.folder.checkpoints, {*newest, best_step, *self.folder.pinned()})
 
@@ -225,17 +234,9 @@ class Session:
 
         `limit` is its last step. Raises CheckpointError when the run was saved before but none of it can be read.
         """
-        self.mend()
-        found = saved_steps(self.folder.checkpoints)
-        steps = [step for step in found if limit is None or step <= limit]
-        step = next((step for step in reversed(steps) if self._is_whole(step, steps)), None)
-        if step is None and (self.faults or (not found and self.folder.read_json("status.json").get("saved"))):
-            told = "; ".join(f"step {step}: {fault}" for step, fault in sorted(self.faults.items(), reverse=True))
-            raise CheckpointError(
-                f"no checkpoint of {self.folder.path} can be read, although it was saved before{told and f' ({told})'}",
-                hint="its checkpoints were moved or damaged; a run never starts again at zero by itself",
-                attempt=f"ls {self.folder.checkpoints}",
-            )
+        with together("mend"):
+            step = self._choose(limit) if group().writer else None
+        step = broadcast("step", step)
         if step is not None:
             path = self.folder.checkpoints / str(step)
             metadata = read_metadata(path)
@@ -251,6 +252,21 @@ class Session:
         if lines or (self.folder.path / "metrics.jsonl").exists():
             self.folder.rewrite_lines("metrics.jsonl", [line for line in lines if line["step"] <= self.step])
         return step is not None
+
+    def _choose(self, limit: int | None) -> int | None:
+        """Set damaged steps aside; return the newest that the run can go on from, None when it was never saved."""
+        self.mend()
+        found = saved_steps(self.folder.checkpoints)
+        steps = [step for step in found if limit is None or step <= limit]
+        step = next((step for step in reversed(steps) if self._is_whole(step, steps)), None)
+        if step is None and (self.faults or (not found and self.folder.read_json("status.json").get("saved"))):
+            told = "; ".join(f"step {step}: {fault}" for step, fault in sorted(self.faults.items(), reverse=True))
+            raise CheckpointError(
+                f"no checkpoint of {self.folder.path} can be read, although it was saved before{told and f' ({told})'}",
+                hint="its checkpoints were moved or damaged; a run never starts again at zero by itself",
+                attempt=f"ls {self.folder.checkpoints}",
+            )
+        return step
 
     def _is_whole(self, step: int, steps: Sequence[int]) -> bool:
         """Return whether the run can go on from a step: with its best so far. Raises on one of a later version."""

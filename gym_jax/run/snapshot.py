@@ -8,6 +8,7 @@ import jax
 
 from gym_jax.errors import CheckpointError
 from gym_jax.optim import Plateau
+from gym_jax.train.places import to_host
 from gym_jax.train.stopping import EarlyStop
 from gym_jax.types import TrainState
 
@@ -26,8 +27,8 @@ class Snapshot(NamedTuple):
 
 
 def on_host(state: TrainState) -> TrainState:
-    """Return a copy of a state in the memory of the host, with the data of its key."""
-    return jax.device_get(state._replace(key=jax.random.key_data(state.key)))
+    """Return a copy of a state in the memory of the host, with the data of its key; of leaves in parts its own."""
+    return to_host(state._replace(key=jax.random.key_data(state.key)))
 
 
 def with_key(state: TrainState) -> TrainState:

@@ -24,6 +24,7 @@ from gym_jax.types import TrainState
 HARMLESS = (
     *("data.path", "data.test_path", "train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
     *("evaluate.metrics", "track.", "run.root", "run.name", "run.save_seconds", "run.save_behind"),
+    *("train.processes", "train.join_seconds", "train.peer_seconds"),
 )
 """Settings that change neither the program nor the data: a run may go on with others. Of data their bytes count."""
 LENGTH = "schedule_steps"
@@ -61,7 +62,7 @@ def _start(plan: Plan, state: TrainState) -> Start:
     donor = load_weights(run, config.train.init_step).params
     donor = with_rows_of(donor, state.params, _words(run.read_json("data.json")), _own_words(plan))
     params = warm_start(state.params, donor, config.train.init_parts)
-    return Start(plan.layout.replicate(with_params(state, build_optimiser(config, plan.steps)[0], params)))
+    return Start(plan.layout.place(with_params(state, build_optimiser(config, plan.steps)[0], params)))
 
 
 def settle(config: Config) -> Config:

@@ -19,6 +19,7 @@ from gym_jax.run.group import members_of
 from gym_jax.track import make_tracker
 from gym_jax.track.feed import Feed, fault_line
 from gym_jax.track.tracker import Ending, Place, Point
+from gym_jax.train.processes import group
 
 LOGGER = logging.getLogger(__name__)
 KEPT = "track.json"
@@ -107,9 +108,13 @@ class Tracking:
 
 @contextmanager
 def tracked(config: Config, run: RunFolder, watch: Tell | None) -> Iterator[Tell]:
-    """Yield what is told of a run while it lasts: it goes to `watch`, and to the trackers that the settings name."""
-    tell: Tell = watch or (lambda event: None)
-    if not config.track.to:
+    """Yield what is told of a run while it lasts: it goes to `watch`, and to the trackers that the settings name.
+
+    Of several processes only the first one tells anything.
+    """
+    writer = group().writer
+    tell: Tell = watch if watch and writer else (lambda event: None)
+    if not config.track.to or not writer:
         yield tell
         return
     tracking = Tracking(config, run)

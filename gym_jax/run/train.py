@@ -3,10 +3,9 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-import jax
 
 from gym_jax.config.document import differences
 from gym_jax.config.schema import Config
@@ -17,7 +16,7 @@ from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_dat
 from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import Result, finish, leave, watched
 from gym_jax.run.environment import environment, plugins_of
-from gym_jax.run.fit import Event, Judge, fit
+from gym_jax.run.fit import Event, Judge, agree_on_stop, fit
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
@@ -25,6 +24,7 @@ from gym_jax.run.runs import create_run, free_path, list_runs
 from gym_jax.run.score_stream import solve_stream
 from gym_jax.run.scores import solve
 from gym_jax.run.session import Session
+from gym_jax.run.several import join_group
 from gym_jax.run.start import (
     LENGTH,
     Start,
@@ -43,6 +43,8 @@ from gym_jax.run.trouble import trouble_of
 from gym_jax.track import refuse_missing
 from gym_jax.train.average import evaluation_variables, with_params
 from gym_jax.train.checkpoint import saved_steps
+from gym_jax.train.places import gathered_on_host
+from gym_jax.train.processes import barrier, broadcast, group, together
 
 
 def train_run(
@@ -61,19 +63,26 @@ def train_run(
     `judge` is asked after every epoch of a single model, and ends it as the time limit does.
     """
     deadline = _deadline(max_seconds)
-    refuse_missing(config.track.to)
-    free_path(config.run.root, name=config.run.name, exact=folder)
-    config = settle(config)
-    plan = plan_run(config)
-    start = find_start(plan)
-    run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
-    with run.lock():
-        free_path(config.run.root, exact=run.path)  # another process may have begun it meanwhile
-        run.write_json("env.json", {"began": now(), **environment(), "plugins": plugins_of(config)})
-        run.write_json("data.json", {**columns(plan), **fingerprint(config)})
-        keep_profile(run, plan.prepared)
-        if plan.stream is not None:
-            run.write_json(SURVEY, plan.stream.data.survey.to_json())
+    writer = join_group(config).writer
+    with ExitStack() as held:
+        with together("begin"):
+            refuse_missing(config.track.to)
+            free_path(config.run.root, name=config.run.name, exact=folder)
+            config = settle(config)
+            plan = plan_run(config)
+            start = find_start(plan)
+        with together("folder"):
+            if writer:
+                run = create_run(config.run.root, label=config.model.kind, name=config.run.name, exact=folder)
+                held.enter_context(run.lock())
+                free_path(config.run.root, exact=run.path)  # another process may have begun it meanwhile
+        run = RunFolder(broadcast("path", str(run.path) if writer else None))
+        if writer:
+            run.write_json("env.json", {"began": now(), **environment(), "plugins": plugins_of(config)})
+            run.write_json("data.json", {**columns(plan), **fingerprint(config)})
+            keep_profile(run, plan.prepared)
+            if plan.stream is not None:
+                run.write_json(SURVEY, plan.stream.data.survey.to_json())
         run.write_json("choices.json", {"chunk": plan.chunk, **({} if plan.lanes else plan.place.names)})
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)
@@ -102,21 +111,27 @@ def resume_run(
     deadline = _deadline(max_seconds)
     was = read_config(run)
     config = was if config is None else _as_settled(was, config)
-    refuse_changes(was, config, run)
-    refuse_missing(config.track.to)
-    with run.lock():
-        status = run.read_json("status.json")
-        longer = (config.train.epochs, config.train.patience) != (was.train.epochs, was.train.patience)
-        if status.get("status") == "done" and not longer:
-            send_finished(config, run, watch)
+    writer = join_group(config).writer
+    with ExitStack() as held:
+        with together("resume"):  # nothing is written before all have read
+            refuse_changes(was, config, run)
+            refuse_missing(config.track.to)
+            held.enter_context(run.lock())
+            status = run.read_json("status.json")
+            longer = (config.train.epochs, config.train.patience) != (was.train.epochs, was.train.patience)
+            done = status.get("status") == "done" and not longer
+            plan = None if done else plan_resumed(run, config)
+        if plan is None:
+            if writer:
+                send_finished(config, run, watch)
             return Result(
                 run.path, "complete", status["epochs"], status["steps"], status["best"], run.read_json("scores.json")
             )
-        plan = plan_resumed(run, config)
         if config.train.epochs != was.train.epochs and config.schedule.steps is None:
             length = config.schedule.model_copy(update={"steps": plan.steps * was.train.epochs})
             run.write_json("choices.json", {**run.read_json("choices.json"), LENGTH: length.steps})
             plan = plan._replace(config=config.model_copy(update={"schedule": length}))
+        _note_move(plan, run)
         if unnamed(plan.config) != unnamed(was):
             keep_settings(run, plan.config)
             run.log("changed", settings=list(differences(was, plan.config)))
@@ -139,11 +154,27 @@ def plan_resumed(run: RunFolder, config: Config) -> Plan:
     return plan_run(config, run.read_json("choices.json"), known_of(run))
 
 
+def _note_move(plan: Plan, run: RunFolder) -> None:
+    """Note that a run goes on somewhere else, which changes its bits unless it has canonical shards."""
+    kept, place = run.read_json("choices.json"), {"processes": 1, **plan.place.names}
+    before = {"processes": 1, **kept}
+    if not plan.lanes and any(before.get(name, value) != value for name, value in place.items()):
+        run.write_json("choices.json", {**kept, **place})
+        run.log("moved", **place)
+
+
 def find_resumable(config: Config, folder: str | Path | None = None) -> RunFolder | None:
     """Return the newest unfinished run of the very same settings under `run.root`.
 
-    With `folder`, or a name of its own, it is the run in there, finished or not.
+    With `folder`, or a name of its own, it is the run in there, finished or not. Of several processes the first one
+    looks.
     """
+    found = _find_resumable(config, folder) if group().writer else None
+    path = broadcast("resumable", found and str(found.path))
+    return path and RunFolder(path)
+
+
+def _find_resumable(config: Config, folder: str | Path | None) -> RunFolder | None:
     if folder is None and config.run.name is not None:
         folder = Path(config.run.root) / config.run.name
     for run in reversed(list_runs(config.run.root) if folder is None else [RunFolder(folder)]):
@@ -218,17 +249,21 @@ def _train(
         else:
             stopped = fit(plan, session, tell, stop, deadline, judge)
         session.save()
-        if stopped is None and stop:  # it may have come during the last chunk: scoring can wait for a resume
-            stopped = stop()
+        barrier("saved", math.inf)
+        if stopped is None:  # it may have come during the last chunk: scoring can wait for a resume
+            stopped = agree_on_stop(stop() if stop else None)
         if stopped is not None:
             return leave(run, session.position.epoch, session.step, stopped)
         session.take_best()
         scores: dict[str, Any] = {}
         if part is not None:
-            variables = jax.device_get(evaluation_variables(session.state))
-            found = task_of(config).score(config, plan.prepared, plan.model, {config.train.seed: variables}, part)
-            scores = found.members[config.train.seed]
+            variables = gathered_on_host(evaluation_variables(session.state))
+            if group().writer:
+                found = task_of(config).score(config, plan.prepared, plan.model, {config.train.seed: variables}, part)
+                scores = found.members[config.train.seed]
+            scores = broadcast("scores", scores, math.inf)
     best, last = finish(session, scores)
+    barrier("done", math.inf)  # who ends before process 0 has written would take it along
     early = MODELS[config.model.kind].solve is None and session.position.epoch < config.train.epochs
     ending = {"best": best, "stopped_early": early, "epoch": session.position.epoch, "epochs": config.train.epochs}
     tell(Event("scored", {**ending, "scores": scores}))

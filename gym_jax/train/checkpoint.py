@@ -1,9 +1,10 @@
-"""Checkpoints: the only module that knows Orbax. A step is an ordinary Orbax checkpoint that Orbax itself opens.
+"""Checkpoints: with `among`, all that knows Orbax. A step is an ordinary Orbax checkpoint that Orbax itself opens.
 
 Orbax's own retention deletes before anything is verified, so which steps stay is decided here, after a save.
 """
 
 import errno
+import functools
 import json
 import logging
 import re
@@ -16,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from gym_jax.errors import CheckpointError, StorageError
 from gym_jax.files import sync
+from gym_jax.train.alike import refuse_other
+from gym_jax.train.among import among_processes, writable
 from gym_jax.train.manifest import MANIFEST, find_fault, write_manifest
+from gym_jax.train.places import abstract, in_places_of, is_apart, lies_apart
+from gym_jax.train.processes import broadcast, group, together
 
 ITEM = "state"
 MARK = "_CHECKPOINT_METADATA"
@@ -42,10 +46,13 @@ ROOM = 1 << 20
 def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapping[str, Any] | None = None) -> Path:
     """Write `folder/step` and return its path; it counts once all of it is on the disk. `metadata` must be plain JSON.
 
-    A step that is already there and whole is left as it is. What passes is tried again. Raises StorageError when the
-    disk refuses, or has no room for twice the state.
+    A step that is already there and whole is left as it is. What passes is tried again. Where the state lies in parts
+    over several processes all must call, and each writes its own. Raises StorageError when the disk refuses, or has no
+    room for twice the state.
     """
     path = Path(folder).absolute() / str(int(step))
+    if is_apart(state):
+        return _save_together(path, state, metadata or {})
     if (path / MARK).is_file() and find_damage(path) is None:
         return path
     try:
@@ -74,6 +81,24 @@ def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapp
     return path
 
 
+def _save_together(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> Path:
+    """Write a step of which every process has a part; it counts once process 0 has seen all of it."""
+    writer = group().writer
+    if broadcast("save", writer and (path / MARK).is_file() and find_damage(path) is None):
+        return path
+    with together("room"):
+        if writer:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _need_room(path, state)
+            _discard(path)
+    with together("write"), _quiet(), among_processes(apart=True):
+        ocp.save_checkpointables(path, {ITEM: writable(state)}, custom_metadata={**metadata, SEALED: True})
+    with together("seal"):
+        if writer:
+            _seal(path)
+    return path
+
+
 def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
     """Return the tree saved at `path` in the structure, shapes, types and places of `like` (arrays or shapes).
 
@@ -84,14 +109,15 @@ def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
         raise CheckpointError(f"no checkpoint at {path}", hint="name a step folder, such as RUN/checkpoints/1200")
     if fault := find_damage(path):
         raise damaged(path, fault)
-    abstract = jax.tree.map(_abstract, like)
+    apart = is_apart(like)
+    wanted = jax.tree.map(functools.partial(abstract, apart=apart), like)
     try:
-        with _quiet():
+        with _quiet(), among_processes(apart):
             saved = ocp.metadata(path, checkpointable_name=ITEM).metadata
             if saved is None:
                 raise ValueError("its description of the arrays is gone")
-            _compare(saved, abstract, path)
-            return ocp.load_checkpointables(path, {ITEM: abstract})[ITEM]
+            refuse_other(saved, wanted, path)
+            return in_places_of(ocp.load_checkpointables(path, {ITEM: wanted})[ITEM], like)
     except CheckpointError:
         raise
     except Exception as error:
@@ -104,7 +130,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     if fault := find_damage(path):
         raise damaged(path, fault)
     try:
-        with _quiet():
+        with _quiet(), among_processes():
             found = dict(ocp.metadata(path, checkpointable_name=ITEM).custom_metadata or {})
     except Exception as error:
         raise damaged(path, _root(error)) from error
@@ -192,8 +218,12 @@ def tidy(folder: str | Path) -> None:
 def _write(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> None:
     """Write a step with Orbax, sync it, and then say what it is."""
     _discard(path)
-    with _quiet():
-        ocp.save_checkpointables(path, {ITEM: state}, custom_metadata={**metadata, SEALED: True})
+    with _quiet(), among_processes():
+        ocp.save_checkpointables(path, {ITEM: writable(state)}, custom_metadata={**metadata, SEALED: True})
+    _seal(path)
+
+
+def _seal(path: Path) -> None:
     versions = {name: version(name) for name in ("jax", "orbax-checkpoint")}
     write_manifest(path, {"step": int(path.name), **versions})
 
@@ -219,7 +249,7 @@ def _unfinished(path: Path) -> bool:
 
 def _need_room(path: Path, state: PyTree) -> None:
     """Raise StorageError when a disk has no room for twice a state."""
-    leaves = (leaf for leaf in jax.tree.leaves(state) if hasattr(leaf, "nbytes"))
+    leaves = (leaf for leaf in jax.tree.leaves(state, is_leaf=lies_apart) if hasattr(leaf, "nbytes"))
     needed, free = 2 * sum(leaf.nbytes for leaf in leaves) + ROOM, shutil.disk_usage(path.parent).free
     if free < needed:
         raise StorageError(
@@ -247,45 +277,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
-
-
-def _abstract(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array):
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-    if isinstance(leaf, jax.ShapeDtypeStruct) and leaf.sharding is None:
-        place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
-    return leaf
-
-
-def _compare(saved: PyTree, wanted: PyTree, path: Path) -> None:
-    """Refuse a leaf of another shape or type before any array is read: Orbax would cast types in silence."""
-    have = {_name(where): leaf for where, leaf in jax.tree_util.tree_leaves_with_path(saved)}
-    want = {_name(where): leaf for where, leaf in jax.tree_util.tree_leaves_with_path(wanted)}
-    wrong = [f"{name}: only in the checkpoint" for name in have if name not in want]
-    wrong += [f"{name}: not in the checkpoint" for name in want if name not in have]
-    for name in have.keys() & want.keys():
-        if jax.dtypes.issubdtype(getattr(want[name], "dtype", np.float32), jax.dtypes.prng_key):
-            want[name] = jax.eval_shape(jax.random.key_data, want[name])  # saved as its words
-        old, new = (getattr(leaf, "shape", None) for leaf in (have[name], want[name]))
-        if old is not None and tuple(old) != tuple(new or ()):
-            wrong.append(f"{name}: saved {tuple(old)} -> now {tuple(new or ())}")
-        kinds = [getattr(leaf, "dtype", None) for leaf in (have[name], want[name])]
-        if all(isinstance(kind, np.dtype | type) for kind in kinds) and np.dtype(kinds[0]) != np.dtype(kinds[1]):
-            wrong.append(f"{name}: saved {np.dtype(kinds[0])} -> now {np.dtype(kinds[1])}")
-    if wrong:
-        shown = "; ".join(sorted(wrong, key=lambda text: (not text.startswith("params"), text))[:5]) + (
-            f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        )
-        raise CheckpointError(
-            f"checkpoint {path} holds another state: {shown}",
-            hint="the model, the optimiser or their sizes were changed since it was saved",
-            code="checkpoint.mismatch",
-        )
-
-
-def _name(where: tuple[Any, ...]) -> str:
-    return "/".join(str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in where)
 
 
 def _cause(error: BaseException) -> BaseException:

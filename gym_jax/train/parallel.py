@@ -4,6 +4,8 @@
 `cores`  `shard_map` over the CPU, one XLA device per core
 `shard`  `jit` over a mesh of all devices; the compiler splits the work
 `pmap`   `jax.pmap` over all devices
+
+Of several processes the devices are those of all; `cores` and `shard` run over them as over those of one.
 """
 
 import functools
@@ -21,7 +23,9 @@ from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError
 from gym_jax.train.compile import jit
-from gym_jax.types import Compile, EvalStep, Examples, Metrics, Model, Placement, Step, TrainState
+from gym_jax.train.places import put, shard_largest
+from gym_jax.train.processes import group
+from gym_jax.types import Compile, EvalStep, Examples, Metrics, Model, Parameters, Placement, Step, TrainState
 
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 AXIS = "data"
@@ -38,11 +42,19 @@ class Layout(NamedTuple):
     placement: Placement
     devices: tuple[jax.Device, ...]
     compile: Compile = "safe"
+    parameters: Parameters = "replicate"
+
+    @property
+    def processes(self) -> int:
+        """How many processes the devices belong to."""
+        return len({device.process_index for device in self.devices})
 
     @property
     def names(self) -> dict[str, Any]:
         """The layout in words, as a run keeps it."""
-        return {"placement": self.placement, "devices": len(self.devices), "compile": self.compile}
+        names = {"placement": self.placement, "devices": len(self.devices), "compile": self.compile}
+        more = {"parameters": self.parameters} if self.parameters != "replicate" else {}
+        return {**names, **more, **({"processes": self.processes} if self.processes > 1 else {})}
 
     @property
     def mesh(self) -> Mesh:
@@ -53,11 +65,18 @@ class Layout(NamedTuple):
         """Return the tree on every device of the layout, in buffers of its own when it was elsewhere."""
         if self.placement == "one":
             return jax.device_put(tree, self.devices[0])
-        return jax.device_put(tree, NamedSharding(self.mesh, P()))
+        everywhere = NamedSharding(self.mesh, P())
+        return jax.tree.map(lambda leaf: put(leaf, everywhere), tree)
 
     def place(self, state: Any) -> Any:
         """Return a state where it is trained; a pack of several has a way of its own."""
-        return self.replicate(state)
+        if self.parameters == "replicate":
+            return self.replicate(state)
+        return jax.tree.map(put, state, self.shardings(state))
+
+    def shardings(self, state: Any) -> Any:
+        """Return where each leaf of a state lies whose parameters are spread over the devices."""
+        return jax.tree.map(shard_largest(self.mesh, AXIS), state)
 
     def pad(self, order: Order) -> Order:
         """Return the order with batches padded by -1 to a multiple of the number of devices."""
@@ -72,31 +91,55 @@ def cpu_cores() -> int:
 def request_cpu_devices(placement: Placement | Literal["auto"], count: int | None = None) -> None:
     """Ask JAX for that many CPU devices, before any is opened; `cores` and `auto` ask for one per core.
 
-    Does nothing once devices are open: `make_layout` then says what is missing.
+    Does nothing once devices are open: `make_layout` then says what is missing. Of several processes each makes its
+    share, or what JAX_NUM_CPU_DEVICES says.
     """
     said = getattr(jax.config, "jax_num_cpu_devices") > 0  # noqa: B009 - by JAX_NUM_CPU_DEVICES, say
-    wanted = count or (cpu_cores() if placement == "cores" or (placement == "auto" and not said) else None)
-    if wanted and placement != "one":
+    several = group().count > 1
+    share = count and -(-count // group().count)
+    wanted = share or (cpu_cores() if placement == "cores" or (placement == "auto" and not said) else None)
+    if wanted and placement != "one" and not (several and said):
         try:
             jax.config.update("jax_num_cpu_devices", wanted)
         except RuntimeError:
             return
 
 
-def make_layout(placement: Placement, count: int | None = None, compile: Compile = "safe") -> Layout:
-    """Return the layout of `count` devices (None: all there are). Raises ConfigError when there are fewer."""
+def make_layout(
+    placement: Placement, count: int | None = None, compile: Compile = "safe", parameters: Parameters = "replicate"
+) -> Layout:
+    """Return the layout of `count` devices (None: all there are), of every process as many.
+
+    Raises ConfigError when there are fewer, or where several processes have no such placement.
+    """
+    several = group().count
+    if several > 1 and placement in ("one", "pmap"):
+        reason = {"one": "is a single device", "pmap": "passes all numbers through the host at every call there"}
+        raise ConfigError(
+            f"train.placement={placement} does not go with {several} processes: it {reason[placement]}",
+            hint="cores (CPU) and shard go over the devices of all processes",
+            attempt="gymjax train ... train.placement=cores",
+            code="config.devices",
+        )
     if placement == "one":
         return Layout(placement, (jax.devices()[0],), compile)
     found = jax.devices("cpu") if placement == "cores" else jax.devices()
-    wanted = count or (cpu_cores() if placement == "cores" else len(found))
-    if wanted > len(found):
+    wanted = count or (cpu_cores() if placement == "cores" and several == 1 else len(found))
+    own: dict[int, list[jax.Device]] = {}
+    for device in found:
+        own.setdefault(device.process_index, []).append(device)
+    share, odd = divmod(wanted, several)
+    if odd or any(len(devices) < share for devices in own.values()):
+        there = f"{len(found)} {found[0].platform}" + (f" in {several} processes" if several > 1 else "")
         raise ConfigError(
-            f"train.placement={placement} needs {wanted} devices, JAX has {len(found)} {found[0].platform}",
-            hint="CPU devices are made before JAX opens the first one; set JAX_NUM_CPU_DEVICES, or ask for fewer",
-            attempt=f"JAX_NUM_CPU_DEVICES={wanted} gymjax train ... train.placement={placement}",
+            f"train.placement={placement} needs {wanted} devices, JAX has {there}",
+            hint="CPU devices are made before JAX opens the first one; set JAX_NUM_CPU_DEVICES, or ask for fewer"
+            + ("; every process takes as many" if several > 1 else ""),
+            attempt=f"JAX_NUM_CPU_DEVICES={-(-wanted // several)} gymjax train ... train.placement={placement}",
             code="config.devices",
         )
-    return Layout(placement, tuple(found[:wanted]), "fast" if placement == "pmap" else compile)
+    chosen = tuple(device for devices in own.values() for device in devices[:share])
+    return Layout(placement, chosen, "fast" if placement == "pmap" else compile, parameters)
 
 
 def make_epoch(step_for: Callable[..., Step], layout: Layout) -> Epoch:
@@ -139,7 +182,7 @@ def make_forecast(model: Model) -> Callable[[Any, Examples, Order], Float[Array,
 
 def _spread(run: Callable[[Any], Any], step_for: Callable[..., Any], layout: Layout, donate: Sequence[int]) -> Any:
     """Compile `run(step)` for the layout; its last argument is the order, split by batch, all else is replicated."""
-    placement, devices, _ = layout
+    placement, devices = layout.placement, layout.devices
     make = functools.partial(jit, compile=layout.compile, donate_argnums=donate)
     if placement == "one":
         compiled = make(run(step_for(axis_name=None)))
@@ -162,6 +205,20 @@ def _spread(run: Callable[[Any], Any], step_for: Callable[..., Any], layout: Lay
             check_vma=False,
         )
         compiled = make(whole)
+    elif donate and layout.parameters == "shard":
+        compiled = _keeping_parts(run(step_for(axis_name=None)), make, layout)
     else:
         compiled = make(run(step_for(axis_name=None)), out_shardings=NamedSharding(layout.mesh, P()))
-    return lambda state, examples, order: compiled(state, examples, jax.device_put(layout.pad(order), rows))
+    return lambda state, examples, order: compiled(state, examples, put(layout.pad(order), rows))
+
+
+def _keeping_parts(epoch: Callable[..., Any], make: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
+    """Compile an epoch that leaves the parts of a state where they lay; its shapes are known at the first call."""
+    everywhere, compiled = NamedSharding(layout.mesh, P()), None
+
+    def call(state: Any, examples: Any, order: Any) -> Any:
+        nonlocal compiled
+        compiled = compiled or make(epoch, out_shardings=(layout.shardings(state), everywhere))
+        return compiled(state, examples, order)
+
+    return call

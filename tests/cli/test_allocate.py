@@ -148,6 +148,30 @@ def test_recommendations_are_csv_and_yaml_too(usage, trained, tmp_path, capsys):
     assert {one["kind"] for one in yaml.safe_load_all(target.read_text())} == {"VerticalPodAutoscaler"}
 
 
+def test_very_many_are_recommended_into_a_folder(usage, trained, tmp_path, capsys):
+    words = ["recommend", "first", f"--root={trained}", "--risk=2%"]
+    wanted = list(csv.DictReader(say(capsys, *words, "--data", usage, "--format=csv").out.splitlines()))
+    folder, out = tmp_path / "data", tmp_path / "out"
+    folder.mkdir()
+    frame = pd.read_csv(usage, parse_dates=["ds"]).drop(columns="given_cores")
+    frame[frame.unique_id.isin(["web", "db"])].to_parquet(folder / "a.parquet")
+    bad = frame[frame.unique_id == "db"].assign(unique_id="bad", cpu_cores=-1.0)
+    pd.concat([frame[frame.unique_id.isin(["batch", "new"])], bad]).to_parquet(folder / "b.parquet")
+    words += ["--data", str(folder), "--out", str(out)]
+    said = say(capsys, *words).out
+    assert "4 of 5 series answered: 4 rows in 2 parts" in said
+    assert "1 data.negative" in said
+    found = pd.concat([pd.read_parquet(part) for part in sorted(out.glob("part-*"))])
+    assert list(found) == list(wanted[0])
+    assert list(found["workload"]) == [row["workload"] for row in wanted]
+    assert list(found["why"]) == [row["why"] for row in wanted]
+    for name in ("request", "limit", "lower"):
+        np.testing.assert_allclose(found[name], [float(row[name]) for row in wanted], rtol=1e-6)
+    assert json.loads(say(capsys, *words, "--json").out)["unanswered"] == 1
+    assert "risk" in say(capsys, *words, "--risk=1%", code=2).err
+    assert "no vpa" in say(capsys, *words, "--format=vpa", code=2).err
+
+
 def test_runs_are_listed_with_what_was_learned(trained, capsys):
     assert main(["runs", "list", "--root", str(trained), "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["runs"]

@@ -76,6 +76,8 @@ def test_the_mean_or_the_best_of_the_members_is_asked(group, here, capsys):
         assert len(document["seeds"]) == len(columns)
     assert main(["predict", "both", "--members", "best", "-o", "best.csv"]) == 0
     assert "of the best member, seed " in capsys.readouterr().out
+    assert main(["predict", "both", "--data", "x.parquet", "--out", "folder"]) == 2
+    assert "--members best" in capsys.readouterr().err
     assert main(["evaluate", "both", "--members", "best", "--json"]) == 0
     scored = json.loads(capsys.readouterr().out)
     assert scored["seed"] == document["seeds"][0]
