@@ -12,8 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from conftest import ROOT
-
+ROOT = Path(__file__).parents[1]
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL, once the time is up."""
 

@@ -14,7 +14,7 @@ LAYERS = [
     {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track", "pull"},
     {"train"},
-    {"evaluate", "allocate", "report"},
+    {"evaluate", "allocate", "report", "launch"},
     {"inference"},
     {"run", "laws"},
     {"tune"},

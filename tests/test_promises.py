@@ -181,6 +181,7 @@ REGISTRIES = {
     "predict_option": options_of("predict"),
     "parts_file": {Parts(Path("."), 1).part(0).name, JOB, MANIFEST_OF_PARTS, UNANSWERED},
     "train_option": options_of("train") | {"--debug"},
+    "launch_option": options_of("launch"),
     "monitor_option": options_of("monitor"),
     "page_part": page_parts(),
     "pull_option": options_of("data pull"),

@@ -30,6 +30,7 @@ from gym_jax.cli.explain import explain
 from gym_jax.cli.export import export
 from gym_jax.cli.generate import generate
 from gym_jax.cli.init import init
+from gym_jax.cli.launch import launch
 from gym_jax.cli.leave import leave
 from gym_jax.cli.log import Output, log, log_error, log_to, parse_output
 from gym_jax.cli.models import list_models, show_model
@@ -45,6 +46,7 @@ from gym_jax.cli.sweep import sweep
 from gym_jax.cli.train import train
 from gym_jax.cli.tune import tune
 from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, Interrupted, StorageError
+from gym_jax.launch.child import follow_launcher, tell_error
 
 INTERRUPTED = 130
 PANEL = "Anywhere on the line"
@@ -77,9 +79,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     if COMPLETE in os.environ:
         return answer(app)
+    follow_launcher()
     arguments = list(arguments)
     debug = "--debug" in arguments or os.environ.get("GYMJAX_DEBUG", "").lower() not in ("", "0", "false", "no")
-    arguments = [word for word in arguments if word != "--debug"]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments = [word for word in arguments[:end] if word != "--debug"] + arguments[end:]
     as_json, shown = "--json" in arguments, True
     try:
         output, arguments = parse_output(arguments)
@@ -95,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         code, problem = error.exit_code, error
     if problem is None:
         return code
+    tell_error(problem)
     if debug and shown:
         traceback.print_exception(problem)
     if shown or as_json:
@@ -234,6 +239,7 @@ runs = typer.Typer(help="The runs there are, and what became of them.", no_args_
 for command in (
     init,
     train,
+    launch,
     evaluate,
     predict,
     drift,

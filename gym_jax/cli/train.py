@@ -108,6 +108,7 @@ def train(
     import os
     from contextlib import nullcontext
 
+    from gym_jax.cli.launch import find_begun, telling
     from gym_jax.cli.parse import parse_seconds, parse_trackers
     from gym_jax.cli.platform import choose_platform, keep_stdout
     from gym_jax.cli.progress import watcher
@@ -121,7 +122,7 @@ def train(
     from gym_jax.run.runs import free_path, open_run
     from gym_jax.run.several import join_group, refuse_several
     from gym_jax.run.start import child_of, find_start, refuse_changes, settle
-    from gym_jax.run.train import find_resumable, plan_resumed, resume_run, train_run
+    from gym_jax.run.train import plan_resumed, resume_run, train_run
     from gym_jax.track import refuse_missing
 
     place = _root_of(overrides or [], root)
@@ -194,7 +195,7 @@ def train(
         refuse_several("--find-lr" if find_lr else "--dry-run", "one process can do it, and the answer is for all")
     group = join_group(settings)
     if named is None:
-        run = find_resumable(settings, run_dir) if resume == "auto" else None
+        run = find_begun(settings, resume, run_dir)
     if find_lr:
         _show_trial(settings, as_json)
         return
@@ -211,7 +212,8 @@ def train(
     writer = group.writer
     if group.count > 1:
         keep_stdout()
-    with stop_on_signals() as stop, watcher(ctx.obj, plain=plain) if writer else nullcontext() as watch:
+    with stop_on_signals() as stop, watcher(ctx.obj, plain=plain) if writer else nullcontext() as shown:
+        watch = telling(shown, as_json) if shown else None
         if run is not None:
             result = resume_run(run, config=settings, watch=watch, stop=stop, max_seconds=seconds)
         else:

@@ -198,6 +198,10 @@ class Run(Section):
     """Shortest time between two saves while training; 0 saves after every chunk."""
     save_behind: bool = True
     """Write saves while training goes on; false has it wait for them."""
+    watchdog_seconds: Annotated[float, Gt(0)] | None = None
+    """Leave after so long without a step, or 20 times the usual; null: 60 if launched or one of several, else never."""
+    compare_chunks: Count = 10
+    """Compiled calls between two comparisons of the parameters of several processes; 0 never compares."""
     parent: Text | None = None
     """A run that this one continues with other settings."""
     parent_step: Count | None = None

@@ -11,8 +11,9 @@ from gym_jax.plugins import SWITCH
 PREFIX = "GYMJAX_"
 GROUP = frozenset({"GYMJAX_COORDINATOR", "GYMJAX_PROCESSES", "GYMJAX_PROCESS"})
 """What tells a process which of several it is: `train/processes.py`."""
-RESERVED = frozenset({"GYMJAX_DEBUG", "GYMJAX_DATA", SWITCH}) | GROUP
-"""Variables that are no settings: tracebacks on, the folder of real traces that tests read, plug-ins off."""
+RESERVED = frozenset({"GYMJAX_DEBUG", "GYMJAX_DATA", "GYMJAX_LAUNCH", SWITCH}) | GROUP
+"""Variables that are no settings: tracebacks on, the folder of real traces that tests read, that of a launcher,
+plug-ins off, and which of several processes this is."""
 
 
 class Variable(NamedTuple):

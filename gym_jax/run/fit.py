@@ -21,12 +21,14 @@ from gym_jax.run.placement import with_layout
 from gym_jax.run.plan import Plan
 from gym_jax.run.session import Session
 from gym_jax.run.start import keep_settings, unnamed
+from gym_jax.train.copies import refuse_unlike
 from gym_jax.train.loop import Portion, Position, Progress, resident, train_portions
 from gym_jax.train.parallel import Epoch, Order, make_epoch, make_evaluation
-from gym_jax.train.processes import gather
+from gym_jax.train.processes import gather, group
 from gym_jax.train.profile import profiled
 from gym_jax.train.race import AGREE, AGREE_ROUNDED, Won, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
+from gym_jax.train.watchdog import beat
 from gym_jax.types import Examples, Step, TrainState
 
 Chunk = TypeVar("Chunk")
@@ -83,6 +85,8 @@ def fit(
         note_saved(session.behind.take())
         if left_out := session.advance(progress):
             tell(Event("left_out", left_out))
+        if progress.state is not None and pace.compares:
+            refuse_unlike(session.state, session.step)
         windows += progress.windows
         lr = rates.after(session.step) * session.plateau.scale
         rate = {"step": session.step, "lr": lr, "loss": session.means()["loss"]}
@@ -176,6 +180,9 @@ class Pace:
         self.saved = time.monotonic()
         self.code: int | None = None
         """What to leave with, as of the last chunk."""
+        self.chunks = 0
+        self.compares = group().count > 1 and config.run.compare_chunks > 0
+        """Whether the copies of a state are compared wherever it is looked at."""
         self.due = False
         """Whether it is time to save, as of the last chunk."""
 
@@ -190,6 +197,8 @@ class Pace:
         asked = gather("pace", [code, time.monotonic() - self.saved >= self.config.run.save_seconds])
         self.code, self.due = _first(code for code, _ in asked), asked[0][1]
         kept = self.config.track.profile > 0 or self.config.train.on_nan == "rollback"
+        self.chunks += 1
+        kept = kept or (self.compares and self.chunks % self.config.run.compare_chunks == 0)
         return self.code is not None or self.due or position.batch == 0 or kept
 
 
@@ -300,6 +309,7 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
                 for begin in range(0, len(order), size):
                     loss = jax.device_get(program(state, examples, order[begin : begin + size])["loss"])
                     total, count = total + math.fsum(loss.total.tolist()), count + math.fsum(loss.count.tolist())
+                    beat()
         return total / (count or 1)
 
     return validate

@@ -22,6 +22,7 @@ from gym_jax.run.seats import Seats, seat
 from gym_jax.train.loop import Position, Progress, train
 from gym_jax.train.many import ManyEpoch, Pack, make_many_epoch, make_many_evaluation
 from gym_jax.train.step import make_eval_step
+from gym_jax.train.watchdog import beat
 from gym_jax.types import Step, TrainState
 
 Tell = Callable[[Event], None]
@@ -226,6 +227,7 @@ def _validation(plan: Plan, pack: Pack, loss: Any) -> Callable[[Any], np.ndarray
         for begin in range(0, len(order), size):
             loss = jax.device_get(program(states, examples, order[begin : begin + size])["loss"])
             total, count = total + _sums(loss.total), count + _sums(loss.count)
+            beat()
         return total / np.where(count > 0, count, 1)
 
     return validate

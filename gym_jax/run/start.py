@@ -24,7 +24,7 @@ from gym_jax.types import TrainState
 HARMLESS = (
     *("data.path", "data.test_path", "train.epochs", "train.patience", "evaluate.batch_size", "evaluate.baselines"),
     *("evaluate.metrics", "track.", "run.root", "run.name", "run.save_seconds", "run.save_behind"),
-    *("train.processes", "train.join_seconds", "train.peer_seconds"),
+    *("train.processes", "train.join_seconds", "train.peer_seconds", "run.watchdog_seconds", "run.compare_chunks"),
 )
 """Settings that change neither the program nor the data: a run may go on with others. Of data their bytes count."""
 LENGTH = "schedule_steps"

@@ -19,6 +19,7 @@ from gym_jax.run.environment import environment, plugins_of
 from gym_jax.run.fit import Event, Judge, agree_on_stop, fit
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
+from gym_jax.run.peers import guard, outlived_by_none, refuse_different
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.runs import create_run, free_path, list_runs
 from gym_jax.run.score_stream import solve_stream
@@ -64,6 +65,7 @@ def train_run(
     """
     deadline = _deadline(max_seconds)
     writer = join_group(config).writer
+    refuse_different(config)
     with ExitStack() as held:
         with together("begin"):
             refuse_missing(config.track.to)
@@ -112,6 +114,7 @@ def resume_run(
     was = read_config(run)
     config = was if config is None else _as_settled(was, config)
     writer = join_group(config).writer
+    refuse_different(config, run)
     with ExitStack() as held:
         with together("resume"):  # nothing is written before all have read
             refuse_changes(was, config, run)
@@ -232,7 +235,7 @@ def _train(
         session.save()  # the other run may be gone when this one is taken up again
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
     run.log("resumed" if resumed else "started", step=session.step, epoch=session.position.epoch)
-    with watched(run), session.behind:
+    with watched(run), session.behind, outlived_by_none(lambda: session.step):
         place = {"folder": str(run.path), "resumed": resumed, "step": session.step, "damaged": session.faults}
         tell(Event("start", {**place, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:
@@ -247,7 +250,8 @@ def _train(
                 session.state = with_params(session.state, tx, params)
             stopped = None
         else:
-            stopped = fit(plan, session, tell, stop, deadline, judge)
+            with guard(config, run, lambda: session.step, tell):
+                stopped = fit(plan, session, tell, stop, deadline, judge)
         session.save()
         barrier("saved", math.inf)
         if stopped is None:  # it may have come during the last chunk: scoring can wait for a resume

@@ -14,6 +14,7 @@ from gym_jax.run.fit_group import Tell, fit_group
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import note_of
 from gym_jax.run.members import Member, crew_of, make_folders, open_members, save_together, training
+from gym_jax.run.peers import guard
 from gym_jax.run.plan import Plan, describe
 from gym_jax.run.scores import GroupScores
 from gym_jax.run.task import task_of
@@ -56,7 +57,8 @@ def _train(
         place = {"folder": str(run.path), "resumed": resumed, "step": step}
         damaged = {step: fault for member in members for step, fault in member.session.faults.items()}
         tell(Event("start", {**place, "damaged": damaged, **describe(plan)}))
-        stopped = fit_group(plan, run, members, tell, stop, deadline)
+        with guard(plan.config, run, lambda: stand(members)[1], tell):
+            stopped = fit_group(plan, run, members, tell, stop, deadline)
         if stopped is None:
             for member in training(members):
                 member.finish()

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from gym_jax.train.parallel import Epoch, Order
+from gym_jax.train.watchdog import beat
 from gym_jax.types import Examples, Mean, Metrics, TrainState
 
 
@@ -118,4 +119,6 @@ def train_portions(
 
 
 def _progress(state: TrainState | None, position: Position, batches: int, windows: int, metrics: Metrics) -> Progress:
-    return Progress(state, position, batches, windows, jax.device_get(metrics))
+    found = jax.device_get(metrics)
+    beat()
+    return Progress(state, position, batches, windows, found)

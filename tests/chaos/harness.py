@@ -23,6 +23,8 @@ class Outcome(NamedTuple):
     words: str
     silent: bool = False
     """Whether wrong bits were taken for right ones without a word."""
+    seconds: float | None = None
+    """What was timed, where a row asks for a time."""
 
 
 class Row(NamedTuple):

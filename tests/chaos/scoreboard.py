@@ -7,10 +7,12 @@ repeats each failure. A hang counts as a failure. Without `--full` one fault in 
 """
 
 import argparse
+import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
 
+import groups
 import hostile
 import saves
 import server_faults
@@ -23,6 +25,7 @@ ROWS: dict[str, Row] = {
     "1": whole.ROWS["1"],
     **saves.ROWS,
     **whole.ROWS,
+    **groups.ROWS,
     **suites.ROWS,
     **hostile.ROWS,
     **servers.ROWS,
@@ -49,15 +52,18 @@ def main(given: argparse.Namespace) -> int:
         bench = Bench(given.subject, root)
         try:
             for name in names:
-                row, wrong, count = ROWS[name], [], 0
+                row, wrong, count, times = ROWS[name], [], 0, []
                 for number in chosen(row, bench, given):
                     outcome = row.attempt(bench, number)
                     count += 1
+                    times += [] if outcome.seconds is None else [outcome.seconds]
                     if not outcome.right:
                         wrong.append(outcome)
                 low, high = wilson(count - len(wrong), count)
                 silent = sum(outcome.silent for outcome in wrong)
                 told = f", {silent} silently wrong" if silent else ""
+                if times:
+                    told += f"; {statistics.median(times):.1f} s, at most {max(times):.1f} s"
                 print(f"{name:>3} {row.title}: {count - len(wrong)}/{count} [{low:.1%}, {high:.1%}]{told}", flush=True)
                 for outcome in wrong[: given.show]:
                     print(

@@ -180,6 +180,7 @@ def bits_of(folder: str) -> str:
 
 
 ACTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "bits": lambda subject, folder: {"bits": bits_of(folder)},
     "save": save_all,
     "take up": take_up,
     "train": train,

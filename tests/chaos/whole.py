@@ -2,11 +2,15 @@
 
 import random
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from harness import Bench, Outcome, Row, words_of
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from processes import start_processes
 
 KINDS = {
     "mlp": ["model.hidden=[16]", "model.dropout=0.2"],
@@ -113,10 +117,18 @@ PLACES: dict[str, tuple[list[str], int | None]] = {
     "moved": ([], None),
     "again": (["train.placement=cores", "train.devices=2"], None),
 }
+GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
+    "two processes": ((2, 2),),
+    "four processes": ((4, 1),),
+    "moved between processes": ((2, 1), (4, 1), (1, 8), (2, 4)),
+}
+"""Processes, and devices of each; all but the last are killed."""
 
 
 def elsewhere(bench: Bench, number: int) -> Outcome:
     """Train canonical shards on some devices and cores, or move between them: the bits are those of one device."""
+    if number >= 3 * len(PLACES):
+        return together(bench, number)
     kind, (place, (where, cores)) = kind_of(number), list(PLACES.items())[number // 3]
     shards = ("train.shards=8", "run.save_seconds=0.2")
     whole, folder = whole_of(bench, kind, *shards, "train.placement=one"), bench.fresh() / "run"
@@ -131,6 +143,35 @@ def elsewhere(bench: Bench, number: int) -> Outcome:
     return Outcome(number, right, f"{kind}, {place}: {words_of(done)}, {str(done.get('bits'))[:8]}")
 
 
+def together(bench: Bench, number: int) -> Outcome:
+    """Train canonical shards in several processes, or move between these: the bits are those of one device."""
+    kind, (place, groups) = kind_of(number), list(GROUPS.items())[number // 3 - len(PLACES)]
+    shards = ("train.shards=8", "run.save_seconds=0.2")
+    whole, folder = whole_of(bench, kind, *shards, "train.placement=one"), bench.fresh() / "run"
+    words_here = [*words(kind, *shards), "--run-dir", str(folder), "--resume", "auto", "-q"]
+    told = []
+    for place_in_row, (count, devices) in enumerate(groups, 1):
+        command = ["-m", "gym_jax", "train", *words_here, "--compile-cache", str(bench.root / "compiled")]
+        running = start_processes(command, count, folder.parent, devices=devices)
+        if place_in_row < len(groups):
+            wait_for_step(folder, deadline=time.monotonic() + 120, beyond=(place_in_row - 1) * 14)
+            for process in running.processes:
+                process.kill()
+        told.append("/".join(str(one.code) for one in running.wait(240)))
+    done = train(bench, folder, kind, *shards)  # it is over: only its bits are asked for
+    right = done["status"] == 0 and done["bits"] == whole["bits"]
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    return Outcome(number, right, f"{kind}, {place}: {', '.join(told)}; {words_of(done)}, {str(done.get('bits'))[:8]}")
+
+
+def wait_for_step(folder: Path, deadline: float, beyond: int) -> None:
+    """Wait until a run has saved a step beyond another."""
+    while time.monotonic() < deadline:
+        if any(int(mark.parent.name) > beyond for mark in (folder / "checkpoints").glob("[0-9]*/gym_jax.json")):
+            return
+        time.sleep(0.02)
+
+
 ROWS = {
     "1": Row(
         "whole runs killed at random moments, gone on to the bit", lambda bench: list(range(200)), killed, every=40
@@ -142,5 +183,10 @@ ROWS = {
         every=7,
     ),
     "8": Row("a second writer refused, the first to the bit", lambda bench: list(range(50)), second, every=25),
-    "9": Row("canonical shards elsewhere, to the bit", lambda bench: list(range(3 * len(PLACES))), elsewhere, every=4),
+    "9": Row(
+        "canonical shards elsewhere, to the bit",
+        lambda bench: list(range(3 * (len(PLACES) + len(GROUPS)))),
+        elsewhere,
+        every=4,
+    ),
 }

@@ -4,6 +4,7 @@ import functools
 import json
 import socket
 import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -45,10 +46,10 @@ def work(count, folder, *, devices=2, seconds=240, ranks=None, **spec):
     return json.loads(ended[0].out.splitlines()[-1])
 
 
-def alone(folder, model, *overrides):
+def alone(folder, model, *overrides, part="test"):
     """Train the same run in this process, on one device."""
     config = small_config("unused", model, *overrides, "train.placement=one")
-    return RunFolder(train_run(config, folder=folder / "alone").folder)
+    return RunFolder(train_run(config, folder=folder / "alone", part=part).folder)
 
 
 def call(port, count, ranks, seconds):
@@ -177,23 +178,32 @@ def parts_of(state):
     return sum(part.data.nbytes for leaf in leaves for part in leaf.addressable_shards if part.device == first)
 
 
-def epochs_of(parameters):
-    layout, model = make_layout("shard", 4, parameters=parameters), without_dropout(MODELS["mlp"])
-    model = model.clone(hidden=(256, 256))
-    examples, tx = layout.replicate(small_windows()), sgd()
-    state = layout.place(init_state(model, tx, jax.random.key(0), examples.take(jnp.arange(2)).inputs))
-    step_for = functools.partial(make_train_step, model, losses.huber, tx)
-    order = functools.partial(shuffled, 0, count=len(examples), batch_size=16)
-    *_, progress = train(make_epoch(step_for, layout), state, examples, order, epochs=1, chunk=7)
-    return progress.state
+def begun(parameters):
+    """Return layout, model, optimiser, examples and the state before the first step."""
+    layout, tx = make_layout("shard", 4, parameters=parameters), sgd()
+    model, examples = without_dropout(MODELS["mlp"]).clone(hidden=(256, 256)), layout.replicate(small_windows())
+    state = init_state(model, tx, jax.random.key(0), examples.take(jnp.arange(2)).inputs)
+    return layout, model, tx, examples, layout.place(state)
 
 
-def test_parameters_in_parts_learn_the_same_in_a_quarter_of_the_memory():
-    whole, parts = epochs_of("replicate"), epochs_of("shard")
-    for left, right in zip(jax.tree.leaves(whole.params), jax.tree.leaves(parts.params), strict=True):
-        np.testing.assert_allclose(left, right, atol=PLACEMENT, rtol=0)
+def test_parameters_in_parts_take_a_quarter_of_the_memory():
+    whole, parts = begun("replicate")[-1], begun("shard")[-1]
     assert parts_of(parts) < 0.3 * parts_of(whole)
     assert not is_apart(parts)  # of a single process all of it is here
+
+
+@pytest.mark.slow
+def test_parameters_in_parts_learn_the_same():
+    ends = []
+    for parameters in ("replicate", "shard"):
+        layout, model, tx, examples, state = begun(parameters)
+        step_for = functools.partial(make_train_step, model, losses.huber, tx)
+        order = functools.partial(shuffled, 0, count=len(examples), batch_size=16)
+        *_, progress = train(make_epoch(step_for, layout), state, examples, order, epochs=2, chunk=7)
+        ends.append(progress.state)
+    for left, right in zip(*map(jax.tree.leaves, (ends[0].params, ends[1].params)), strict=True):
+        np.testing.assert_allclose(left, right, atol=PLACEMENT, rtol=0)
+    assert parts_of(ends[1]) < 0.3 * parts_of(ends[0])
 
 
 @pytest.mark.parametrize("name", ["one", "pmap"])
@@ -204,10 +214,14 @@ def test_a_placement_that_has_no_several_processes_is_refused(name, monkeypatch)
 
 
 def test_two_processes_have_the_bits_of_one(tmp_path):
-    ended = work(2, tmp_path, devices=1, model="mlp", overrides=["train.shards=2"])
+    settings = ["train.shards=2", "train.epochs=1", "train.chunk=7", "model.hidden=[4]", "model.dropout=0"]
+    ended = work(2, tmp_path, devices=1, model="mlp", overrides=settings, part=None)
     assert [one["status"] for one in ended] == ["done", "done"]
     assert ended[0]["told"] > 0 == ended[1]["told"]
-    same(final(RunFolder(tmp_path / "run")), final(alone(tmp_path, "mlp", "train.shards=2")))
+    run, other = RunFolder(tmp_path / "run"), alone(tmp_path, "mlp", *settings, part=None)
+    config = small_config("unused", "mlp", *settings)
+    same(final(run, config), final(other, config))
+    assert [line["event"] for line in run.read_lines("log.jsonl")] == ["started", "epoch", "done"]
 
 
 @pytest.mark.slow
@@ -248,6 +262,19 @@ def test_a_run_goes_on_in_any_number_of_processes_to_the_bit(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_stop_that_reaches_one_process_is_that_of_all(tmp_path):
+    """They agree on the step, and no step is lost."""
+    spec = {"model": "mlp", "overrides": ["train.shards=4", "train.epochs=2"]}
+    ended = work(2, tmp_path, stop=4, stopped=1, **spec)
+    assert [one["code"] for one in ended] == [143, 143]
+    run = RunFolder(tmp_path / "run")
+    assert saved_steps(run.checkpoints)[-1] == 12  # the fourth chunk of three steps was on its way
+    work(2, tmp_path, resume=True, **spec)
+    config = small_config("unused", "mlp", *spec["overrides"])
+    same(final(run, config), final(alone(tmp_path, "mlp", *spec["overrides"]), config))
+
+
+@pytest.mark.slow
 def test_parameters_in_parts_go_on_in_any_number_of_processes(tmp_path):
     """Each process writes its own; the step can be read in a single process, whole."""
     settings = ["train.parameters=shard", "model.hidden=[128,128]", "model.dropout=0", "train.epochs=2"]
@@ -266,6 +293,37 @@ def test_parameters_in_parts_go_on_in_any_number_of_processes(tmp_path):
     lines = [[json.loads(line) for line in text.splitlines()] for text in (left[2], right[2])]
     assert [line["step"] for line in lines[0]] == [line["step"] for line in lines[1]]
     assert np.allclose([line["val_loss"] for line in lines[0]], [line["val_loss"] for line in lines[1]], rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_step_that_one_process_has_not_written_is_never_taken_up(tmp_path, rank, when):
+    settings = ["train.parameters=shard", "model.hidden=[128,128]", "train.epochs=2", "train.peer_seconds=3"]
+    spec = {"model": "mlp", "overrides": [*settings, "run.save_seconds=0"], "folder": str(tmp_path / "run")}
+    words = [WORKER, json.dumps({**spec, "dies": [rank, when]})]
+    codes = [one.code for one in start_processes(words, 2, tmp_path).wait(60)]
+    assert codes[rank] == 9
+    assert codes[1 - rank] not in (0, 9)
+    run = RunFolder(tmp_path / "run")
+    assert saved_steps(run.checkpoints) == [3, 6]  # 9 was on its way
+    work(2, tmp_path, resume=True, **spec)
+    assert [line["step"] for line in run.read_lines("metrics.jsonl")] == [14, 28]
+    assert {"event": "resumed", "step": 6, "epoch": 0}.items() <= run.read_lines("log.jsonl")[1].items()
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_the_others_along_in_time(tmp_path):
+    """JAX itself waits for 100 seconds by default."""
+    words = ["-m", "gym_jax", "train", *WORDS, "train.epochs=100000", "train.peer_seconds=3", "train.patience=null"]
+    running = start_processes([*words, "--run-dir", str(tmp_path / "run")], 2, tmp_path)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.processes[1].kill()
+    first, other = running.wait(15)
+    assert other.code == -9
+    assert first.code not in (0, -9)
 
 
 @pytest.mark.slow
