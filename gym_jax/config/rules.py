@@ -4,7 +4,8 @@ from typing import Any
 
 from gym_jax.config.derive import settings
 from gym_jax.config.plain import inline
-from gym_jax.config.schema import Config, Train
+from gym_jax.config.schema import Config
+from gym_jax.config.spread import of_parts, of_shards
 from gym_jax.config.tasks import FITS, NUMBERS
 from gym_jax.errors import ConfigError
 from gym_jax.losses import HEAD_LOSSES, LOSSES
@@ -38,7 +39,7 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "train.placement=cores",
         )
     if train.parameters == "shard":
-        out.extend(_of_parts(train))
+        out.extend(of_parts(train))
     if train.accumulate > train.batch_size:
         refuse(
             f"train.accumulate={train.accumulate} is more than train.batch_size={train.batch_size}",
@@ -52,7 +53,7 @@ def find_conflicts(config: Config) -> list[ConfigError]:
             "train.on_nan=rollback",
         )
     if train.shards is not None:
-        out.extend(_of_shards(train))
+        out.extend(of_shards(train))
     if kind in OWN_SCHEDULE and config.schedule.kind not in FLAT:
         refuse(
             f"optim={kind} does not go with schedule={config.schedule.kind}",
@@ -252,56 +253,6 @@ def _value(config: Config, path: str) -> Any:
     for name in path.split("."):
         value = getattr(value, name)
     return value
-
-
-def _of_shards(train: Train) -> list[ConfigError]:
-    """Return what does not go with canonical shards."""
-    shards = train.shards or 1
-    reasons: list[tuple[str, object, str, str]] = []
-    if train.batch_size % shards:
-        fitting = -(-train.batch_size // shards) * shards
-        reasons.append(
-            ("train.batch_size", train.batch_size, "they share a batch evenly", f"train.batch_size={fitting}")
-        )
-    if train.placement == "shard":
-        reasons.append(
-            ("train.placement", "shard", "there the compiler chooses the order of sums", "train.placement=cores")
-        )
-    if train.devices is not None and shards % train.devices:
-        reasons.append(("train.devices", train.devices, "every device takes as many shards", f"train.devices={shards}"))
-    if train.accumulate > 1:
-        reasons.append(("train.accumulate", train.accumulate, "they do so already", "train.accumulate=1"))
-    return [
-        ConfigError(
-            f"train.shards={shards} does not go with {key}={value}",
-            hint=hint,
-            attempt=f"gymjax train ... {attempt}",
-            code="config.conflict",
-        )
-        for key, value, hint, attempt in reasons
-    ]
-
-
-def _of_parts(train: Train) -> list[ConfigError]:
-    """Return what does not go with parameters in parts."""
-    reasons: list[tuple[str, object, str, str]] = []
-    if train.placement not in ("auto", "shard"):
-        reasons.append(
-            ("train.placement", train.placement, "the compiler passes the parts around", "train.placement=shard")
-        )
-    if train.shards is not None:
-        reasons.append(("train.shards", train.shards, "their sums need whole parameters", "train.shards=null"))
-    if train.seeds > 1:
-        reasons.append(("train.seeds", train.seeds, "several models share the devices whole", "train.seeds=1"))
-    return [
-        ConfigError(
-            f"train.parameters=shard does not go with {key}={value}",
-            hint=hint,
-            attempt=f"gymjax train ... {attempt}",
-            code="config.conflict",
-        )
-        for key, value, hint, attempt in reasons
-    ]
 
 
 def validates(config: Config) -> bool:

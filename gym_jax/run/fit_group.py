@@ -13,10 +13,11 @@ from gym_jax.data.order import sequential
 from gym_jax.errors import Diverged
 from gym_jax.metrics import plain
 from gym_jax.run.assemble import build_loss, host_course
-from gym_jax.run.fit import Event, Pace, Rates, hold_race, traced
+from gym_jax.run.fit import Event, hold_race, traced
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.members import Member, save_together, training
 from gym_jax.run.own import own_keys, own_schedule, own_settings, own_step
+from gym_jax.run.pace import Pace, Rates
 from gym_jax.run.plan import Plan
 from gym_jax.run.seats import Seats, seat
 from gym_jax.train.loop import Position, Progress, train

@@ -16,9 +16,10 @@ from gym_jax.run.assemble import build_optimiser, fingerprint, reading, same_dat
 from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import Result, finish, leave, watched
 from gym_jax.run.environment import environment, plugins_of
-from gym_jax.run.fit import Event, Judge, agree_on_stop, fit
+from gym_jax.run.fit import Event, Judge, fit
 from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
 from gym_jax.run.load import read_config
+from gym_jax.run.pace import agree_on_stop
 from gym_jax.run.peers import guard, outlived_by_none, refuse_different
 from gym_jax.run.plan import Plan, columns, describe, fresh_state, plan_run
 from gym_jax.run.runs import create_run, free_path, list_runs

@@ -192,7 +192,7 @@ def test_data_behind_an_address_train_as_those_of_a_folder(store, tmp_path):
     assert evaluate_run(runs[1].path)["data"] == "memory://bucket/cpu"
     with fsspec.open(f"memory://bucket/cpu/{sorted(store.iterdir())[0].name}", "wb") as file:
         file.write(sorted(store.iterdir())[1].read_bytes())
-    with pytest.raises(DataError, match="the data of .* changed since"):
+    with pytest.raises(DataError, match=r"the data of .* changed since"):
         evaluate_run(runs[1].path)
     with pytest.raises(DataError, match="is an address") as caught:
         load_panel(config_of("memory://bucket/cpu", tmp_path))
