@@ -10,7 +10,7 @@ import numpy as np
 
 from gym_jax.config.schema import Config
 from gym_jax.train.loop import Position
-from gym_jax.train.processes import gather
+from gym_jax.train.processes import gather, group
 
 
 class Pace:
