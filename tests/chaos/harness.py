@@ -120,7 +120,7 @@ class Bench:
 
 
 def words_of(found: dict[str, Any]) -> str:
-    told = "hung" if found["hung"] else f"status {found['status']}"
+    told = f"hung\n{found.get('stacks', '')}" if found["hung"] else f"status {found['status']}"
     if found.get("from") is not None:
         told += f", step {found['from']}{'' if found.get('right') else ' WRONG'}"
     return told + (f", {found['error'][:160]}" if "error" in found else "")

@@ -3,6 +3,7 @@
 python victims.py serve      # a request a line on stdin, an outcome a line on stdout
 """
 
+import faulthandler
 import hashlib
 import json
 import os
@@ -192,6 +193,8 @@ ACTS: dict[str, Callable[..., dict[str, Any]]] = {
 def act(request: dict[str, Any]) -> int:
     """Do what a request asks for in this process, and write what came of it; return the exit status."""
     os.environ.update(request.get("environment", {}))
+    stacks = open(stacks_of(request), "w")  # noqa: SIM115 - it is open as long as the process lives
+    faulthandler.dump_traceback_later(max(1, request.get("seconds", 30) - 2), file=stacks)
     try:
         found = ACTS[request["act"]](request["subject"], request["folder"], **request.get("options", {}))
         status = found.pop("status", 0)
@@ -202,6 +205,11 @@ def act(request: dict[str, Any]) -> int:
     with open(request["out"], "w") as file:
         json.dump(found, file)
     return status
+
+
+def stacks_of(request: dict[str, Any]) -> Path:
+    """Return the file in which a process that takes too long says what all of its threads do."""
+    return Path(request["out"]).with_suffix(".stacks")
 
 
 def begin(request: dict[str, Any]) -> int:
@@ -234,6 +242,8 @@ def end(child: int, request: dict[str, Any]) -> dict[str, Any]:
     out = Path(request["out"])
     found = json.loads(out.read_text()) if out.exists() else {}
     took = time.monotonic() - began
+    if status is None and stacks_of(request).is_file():
+        found["stacks"] = stacks_of(request).read_text()
     return {"status": status, "hung": status is None, "took": took, "ended": time.time(), **found}
 
 

@@ -40,7 +40,7 @@ def whole_of(bench: Bench, kind: str, *more: str) -> dict[str, Any]:
     if key not in bench.known:
         for _ in range(2):
             bench.known[key] = train(bench, bench.fresh() / "run", kind, *more)
-        assert bench.known[key]["status"] == 0, bench.known[key]
+        assert bench.known[key]["status"] == 0, words_of(bench.known[key])
     return dict(bench.known[key])
 
 
