@@ -89,6 +89,17 @@ def test_every_command_about_data_runs(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"cpu.parquet", "cpu.csv.gz", "quarter.parquet"}
 
 
+def test_every_command_about_data_larger_than_memory_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    _, _, text = (ROOT / "docs" / "scaling.md").read_text().partition("## Larger than memory")
+    first, second, train = commands(text.partition("\n## ")[0])
+    run_commands(["gymjax generate --out usage.csv.gz --series 3 --days 3", first, second], capsys)
+    small = ["--model=mlp", "model.hidden=[4]", "--epochs=1", "data.stride=9", "evaluate.baselines=[]"]
+    run_commands([train], capsys, *small, "train.placement=one", "--run-dir=run")
+    assert {path.name for path in tmp_path.iterdir()} == {"usage.csv.gz", "usage", "run"}
+    assert (tmp_path / "run" / "survey.json").exists()
+
+
 def test_every_public_trace_is_described_by_its_documented_command(real_data, capsys):
     lines = [line for line in commands((ROOT / "docs" / "data.md").read_text()) if "DATA" in line]
     read = set()

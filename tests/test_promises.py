@@ -30,7 +30,7 @@ from gym_jax.data.features import Cycle, Statistic
 from gym_jax.data.folds import FOLD_KINDS
 from gym_jax.data.formats import FORMATS
 from gym_jax.data.impute import ImputeKind
-from gym_jax.data.parts import JOB, UNANSWERED, Parts
+from gym_jax.data.parts import JOB, UNANSWERED, PartFolder
 from gym_jax.data.parts import MANIFEST as MANIFEST_OF_PARTS
 from gym_jax.data.reading import Aggregate, Policy, TimeUnit
 from gym_jax.data.scale import ScaleKind, Scope
@@ -160,6 +160,7 @@ REGISTRIES = {
     "rolling": set(get_args(Statistic)),
     "calendar": set(get_args(Cycle)),
     "covariate": COVARIATES & {field.name for field in dataclasses.fields(Data)},
+    "portions": {"local", "remote", *({"memory"} & {field.name for field in dataclasses.fields(Data)})},
     "dataset": set(DATASETS),
     "config": set(shipped_names()),
     "allocation_policy": {*POLICIES, LEARNED},
@@ -179,7 +180,7 @@ REGISTRIES = {
     "backend": set(BACKENDS),
     "inference_name": set(inference.__all__),
     "predict_option": options_of("predict"),
-    "parts_file": {Parts(Path("."), 1).part(0).name, JOB, MANIFEST_OF_PARTS, UNANSWERED},
+    "parts_file": {PartFolder(Path("."), 1).part(0).name, JOB, MANIFEST_OF_PARTS, UNANSWERED},
     "train_option": options_of("train") | {"--debug"},
     "launch_option": options_of("launch"),
     "monitor_option": options_of("monitor"),

@@ -29,7 +29,8 @@ def launch(
         typer.Option(help="Times that all are started again after one has failed, from the last checkpoint.", min=0),
     ] = 0,
     devices_per_process: Annotated[
-        int | None, typer.Option(help="CPU devices of each process; default as JAX_NUM_CPU_DEVICES says.", min=1)
+        int | None,
+        typer.Option(help="CPU devices of each process; default JAX_NUM_CPU_DEVICES, or its share of cores.", min=1),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -40,9 +41,12 @@ def launch(
     """
     from gym_jax.cli.log import log
     from gym_jax.launch.supervise import supervise
+    from gym_jax.serve.system import read_system
 
     output, lock, environ = ctx.obj, threading.Lock(), dict(os.environ)
     command = [sys.executable, "-m", "gym_jax", *_judged(words or [], as_json)]
+    if devices_per_process is None and processes > 1 and "JAX_NUM_CPU_DEVICES" not in environ:
+        devices_per_process = max(1, read_system()["cores"] // processes)
     if devices_per_process is not None:
         environ["JAX_NUM_CPU_DEVICES"] = str(devices_per_process)
 

@@ -23,18 +23,17 @@ def parse_seconds(text: str, option: str = "--max-time", command: str = "train")
 
 def parse_bytes(text: str, option: str) -> int:
     """Return bytes out of `512MB`, `2GiB` or `1Gi`. Raises ConfigError."""
-    from gym_jax.data.units import QUANTITY, kinds_of
+    from gym_jax.data.units import size_of
 
-    found = QUANTITY.match(text)
-    factor = kinds_of(found[2]).get("bytes") if found else None
-    if found is None or factor is None or not 0 < float(found[1]) * factor < 2**60:
+    try:
+        return size_of(text)
+    except ValueError as error:
         raise ConfigError(
-            f"{option} {shlex.quote(text)} is no size",
-            hint="write a number and its unit: 512MB, 2GiB",
+            f"{option} {shlex.quote(text)}: {error}",
+            hint="a number and its unit",
             attempt=f"gymjax ... {option} 512MB",
             code="usage",
-        )
-    return int(float(found[1]) * factor)
+        ) from error
 
 
 def parse_trackers(text: str) -> list[str]:

@@ -81,7 +81,8 @@ def opening(facts: dict[str, Any]) -> list[str]:
     if "seeds" in facts:
         lines.insert(2, crew_line(facts))
     elif facts["devices"] > 1 and facts["placement"] != "auto":
-        lines.insert(2, f"{facts['devices']} devices, placement {facts['placement']}")
+        of = f" in {facts['processes']} processes" if "processes" in facts else ""
+        lines.insert(2, f"{facts['devices']} devices{of}, placement {facts['placement']}")
     return lines
 
 

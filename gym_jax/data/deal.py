@@ -27,10 +27,11 @@ def deal_pieces(rows: Sequence[int], most: int, seed: int, *, count: int = 1) ->
             load, place = heapq.heappop(loads)
             bins[place].append(number)
             heapq.heappush(loads, (load + rows[number], place))
-        if max(load for load, _ in loads) <= limit:
+        largest = max(load for load, _ in loads)
+        if largest <= limit:
             dealt = [sorted(own) for own in bins]
             return [dealt[begin : begin + count] for begin in range(0, len(dealt), count)]
-        chunks += 1
+        chunks = max(chunks + 1, chunks * largest // limit)
 
 
 def chunk_order(seed: int, epoch: int, chunks: int) -> list[int]:

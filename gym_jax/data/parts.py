@@ -22,7 +22,7 @@ JOB, MANIFEST, UNANSWERED = "_job.json", "_manifest.json", "_unanswered"
 SCHEMA = 1
 
 
-class Parts(NamedTuple):
+class PartFolder(NamedTuple):
     """A folder that takes as many parts."""
 
     path: Path
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
 
 
 @contextmanager
-def open_parts(path: str | Path, count: int, job: Mapping[str, Any]) -> Iterator[Parts]:
+def open_parts(path: str | Path, count: int, job: Mapping[str, Any]) -> Iterator[PartFolder]:
     """Hold a new folder, or one that was begun with the very same job, against other processes.
 
     Raises ConfigError when it holds something else, RunInUse when another process writes there, StorageError.
@@ -69,10 +69,10 @@ def open_parts(path: str | Path, count: int, job: Mapping[str, Any]) -> Iterator
                 write_synced(folder / JOB, json.dumps(wanted, indent=1, allow_nan=False) + "\n")
             for left in folder.glob(".part-*.tmp"):  # of a part that was cut short
                 left.unlink()
-        yield Parts(folder, count)
+        yield PartFolder(folder, count)
 
 
-def write_part(parts: Parts, number: int, table: Any, unanswered: Sequence[Unread]) -> None:
+def write_part(parts: PartFolder, number: int, table: Any, unanswered: Sequence[Unread]) -> None:
     """Write one part and what it leaves out; the part comes last, so that one that is there is whole.
 
     Raises StorageError.
@@ -97,7 +97,7 @@ def write_part(parts: Parts, number: int, table: Any, unanswered: Sequence[Unrea
         sync(parts.path)
 
 
-def finish_parts(parts: Parts, **facts: Any) -> dict[str, Any]:
+def finish_parts(parts: PartFolder, **facts: Any) -> dict[str, Any]:
     """Write and return the manifest of a folder that has all its parts: rows and bytes of each, what was left out."""
     import pyarrow.parquet as pq
 
@@ -121,7 +121,7 @@ def finish_parts(parts: Parts, **facts: Any) -> dict[str, Any]:
     return manifest
 
 
-def read_unanswered(parts: Parts, number: int) -> list[Unread]:
+def read_unanswered(parts: PartFolder, number: int) -> list[Unread]:
     """Return the series of a part that were not answered."""
     with suppress(FileNotFoundError):
         return [Unread(**json.loads(line)) for line in parts.unanswered(number).read_text().splitlines()]

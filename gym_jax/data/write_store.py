@@ -39,8 +39,8 @@ def write_store(
 ) -> Written:
     """Write panels with different series, one behind the other, into a new folder (or at an address).
 
-    Every file keeps an index of its series in its footer. Raises ConfigError when something is there already,
-    StorageError, DataError when a series comes twice or there is nothing to write.
+    At an address the files appear one by one. Every file keeps an index of its series in its footer. Raises ConfigError
+    when something is there already, StorageError, DataError when a series comes twice or there is nothing to write.
     """
     place = find_place(path)
     with _new_folder(place, path) as folder:
@@ -79,7 +79,12 @@ def _new_folder(place: Place, path: str | Path) -> Iterator[str]:
             code="config.exists",
         )
     if place.remote is not None:
-        yield place.root
+        try:
+            yield place.root
+        except BaseException:
+            if place.remote.exists(place.root):
+                place.remote.rm(place.root, recursive=True)
+            raise
         return
     root = Path(place.root)
     temporary = root.with_name(f".{root.name}.tmp")

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from gym_jax.data.columns import find_columns
 from gym_jax.data.panel import Panel
-from gym_jax.data.parts import UNANSWERED, Parts, finish_parts, open_parts, read_unanswered, write_part
+from gym_jax.data.parts import UNANSWERED, PartFolder, finish_parts, open_parts, read_unanswered, write_part
 from gym_jax.data.reading import Reading
 from gym_jax.data.salvage import Unread, read_sound
 from gym_jax.data.store import ROWS, Store, open_store
@@ -121,7 +121,7 @@ def _probe(store: Store) -> Panel:
 def _answer(
     store: Store,
     job: Job,
-    parts: Parts,
+    parts: PartFolder,
     on_error: OnError,
     watch: Callable[[Watched], None] | None,
     stop: Callable[[], int | None] | None,

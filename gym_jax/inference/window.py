@@ -136,9 +136,8 @@ def _taught(spec: Spec, series: Sequence[Series]) -> Fitted:
     used = made.mask[:, : len(made.channels) - made.unscaled] & rows_inside(span, len(made.mask))[:, None]
     counts = np.add.reduceat(used, begin, axis=0, dtype=np.int64)
     scaler, bounds = fitted.scaler, fitted.bounds
-    for place in np.flatnonzero(
-        (counts == 0).any(axis=1)
-    ).tolist():  # where nothing was observed, `fit` asks the other series
+    asking = np.flatnonzero((counts == 0).any(axis=1))  # of a column without any value `fit` asks the other series
+    for place in asking.tolist():
         alone = _taught(spec, [series[place]])
         if not scaler.shared:
             scaler.shift[place], scaler.scale[place] = alone.scaler.shift[0], alone.scaler.scale[0]

@@ -15,6 +15,7 @@ from gym_jax.run.forecast import same_columns
 from gym_jax.run.group import group_of
 from gym_jax.run.load import read_config
 from gym_jax.run.runs import open_run
+from gym_jax.run.streamed import known_of
 from gym_jax.run.task import need_forecast
 
 PROFILE = "profile.json"
@@ -55,6 +56,13 @@ def drift_run(run: str | Path | RunFolder, data: str | Path | None = None) -> di
     config, facts = read_config(folder), folder.read_json("data.json")
     need_forecast(config, "drift")
     profile = read_profile(folder)
+    if profile is None and known_of(folder) is not None:
+        raise CheckpointError(
+            f"{folder.path} keeps no profile of its data: they were read in portions",
+            hint="a run on some of the series, in memory, keeps one",
+            attempt="gymjax train ... data.memory=null",
+            code="run.no_profile",
+        )
     if profile is None:
         raise CheckpointError(
             f"{folder.path} keeps no profile of its data: it was trained by an earlier version",

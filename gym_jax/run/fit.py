@@ -24,6 +24,7 @@ from gym_jax.run.start import keep_settings, unnamed
 from gym_jax.train.copies import refuse_unlike
 from gym_jax.train.loop import Portion, Position, Progress, resident, train_portions
 from gym_jax.train.parallel import Epoch, Order, make_epoch, make_evaluation
+from gym_jax.train.processes import group
 from gym_jax.train.profile import profiled
 from gym_jax.train.race import AGREE, AGREE_ROUNDED, Won, race, record_gradients
 from gym_jax.train.step import make_eval_step, make_train_step
@@ -80,7 +81,8 @@ def fit(
         tell(Event("saved", {"step": step}))
 
     chunks = -(-plan.steps // plan.chunk) * (config.train.epochs - session.position.epoch)
-    for progress in traced(_chunks(plan, session, epoch, pace.hold), run, config.track.profile, chunks):
+    profile = config.track.profile if group().writer else 0
+    for progress in traced(_chunks(plan, session, epoch, pace.hold), run, profile, chunks):
         note_saved(session.behind.take())
         if left_out := session.advance(progress):
             tell(Event("left_out", left_out))
@@ -240,12 +242,14 @@ def _validation(plan: Plan, loss: Any) -> Callable[[TrainState], float]:
         return plan.layout.replicate(windows), order
 
     parts = [held(plan.val, len(plan.val))] if plan.stream is None else []
+    if plan.stream is not None and len(plan.stream.chunks["val"]) == 1:
+        parts = [held(one.windows, one.count) for one in plan.stream.all_of("val")]
 
     def validate(state: TrainState) -> float:
         total = count = 0.0
         with contextlib.ExitStack() as open_:
             chunks = iter(parts)
-            if plan.stream is not None:
+            if plan.stream is not None and not parts:
                 made = plan.stream.all_of("val")
                 chunks = open_.enter_context(ahead(held(one.windows, one.count) for one in made))
             for examples, order in chunks:

@@ -8,6 +8,7 @@ metrics.jsonl  a line per epoch: the source of truth, the same bytes after any i
 profile.json   how the train rows looked, by series and column: what drift is told by
 log.jsonl      events with wall-clock times
 pins.jsonl     steps that other runs began from
+stacks-N.txt   where process N stood when nothing moved any more
 status.json    running | done | stopped | failed, and the best step
 scores.json    test scores beside the baselines
 track.json     what trackers keep of the run: ids

@@ -69,7 +69,7 @@ def guard(
 
 
 @contextmanager
-def outlived_by_none(step: Callable[[], int]) -> Iterator[None]:
+def outlived_by_none(run: RunFolder, step: Callable[[], int]) -> Iterator[None]:
     """Have a failure of one of several processes end it for certain, and have it say that a peer is gone where one is.
 
     Whatever still waits for the others must not keep it: they wait for it.
@@ -82,7 +82,7 @@ def outlived_by_none(step: Callable[[], int]) -> Iterator[None]:
     except Interrupted:
         raise
     except BaseException as error:
-        found = _as_peer(error, step()) or error
+        found = _as_peer(error, run, step()) or error
         code = found.exit_code if isinstance(found, GymJaxError) else 1
         facts = {"process": group().rank, "step": step(), "reason": str(found) or type(found).__name__}
         LOGGER.error("failed", extra={"event": "failed", "facts": facts})
@@ -146,14 +146,14 @@ def _stuck(run: RunFolder, step: int, silence: float, tell: Callable[[Event], No
     os._exit(error.exit_code)
 
 
-def _as_peer(error: BaseException, step: int) -> PeerError | None:
+def _as_peer(error: BaseException, run: RunFolder, step: int) -> PeerError | None:
     """Return what JAX' error means when another process is gone; None when it is something else."""
     if not isinstance(error, jax.errors.JaxRuntimeError) or not LOST.search(str(error)):
         return None
     return PeerError(
         f"another process of the run is gone, noticed after step {step:,}",
         hint="its own last words say why; what was saved is whole",
-        attempt="gymjax train --resume RUN",
+        attempt=f"gymjax train --resume {run.path}",
     )
 
 

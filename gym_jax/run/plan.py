@@ -128,14 +128,18 @@ def describe(plan: Plan) -> dict[str, Any]:
     counts, size = {"train": len(plan.train), "val": len(plan.val)}, nbytes(plan.train)
     if plan.stream is not None:
         counts, size = {part: plan.stream.windows[part] for part in counts}, plan.stream.nbytes
+    facts = task_of(config).describe(config, plan.prepared, counts)
+    if plan.stream is not None and (note := plan.stream.note):
+        facts["notes"] = [*facts["notes"], note]
     return {
-        **task_of(config).describe(config, plan.prepared, counts),
+        **facts,
         "model": config.model.kind,
         "parameters": int(parameters),
         "steps_per_epoch": plan.steps,
         "epochs": config.train.epochs,
         "placement": config.train.placement if plan.lanes else where.placement,
         "devices": len(where.devices),
+        **({"processes": where.processes} if where.processes > 1 else {}),
         **_packing(plan),
         "data_bytes": size,
         **({} if plan.stream is None else {"chunks": len(plan.stream.chunks["train"])}),

@@ -1,5 +1,7 @@
 """A run in several processes: how it joins them, and what they can not train together."""
 
+import os
+
 from gym_jax.config.schema import Config
 from gym_jax.errors import ConfigError
 from gym_jax.train.processes import PROCESSES, Group, group, join
@@ -24,8 +26,6 @@ def join_group(config: Config) -> Group:
 
 def refuse_several(what: str, hint: str) -> None:
     """Raise ConfigError where this is one of several processes that were started to train as one."""
-    import os
-
     count = max(group().count, int(said) if (said := os.environ.get(PROCESSES, "")).isdecimal() else 1)
     if count > 1:
         raise ConfigError(

@@ -27,9 +27,8 @@ PIECES = 6
 """Of the memory for data, the share that is left for the piece that is being read: one of so many parts."""
 READ, JUDGED = 48, 48
 """Bytes of a row while it is read and judged: for itself, and for each of its columns."""
-LAID, INDEXED = 5, 28
-"""Bytes of a row in a chunk: for each channel, and for its window."""
-
+INDEXED = 28
+"""Bytes of a window in a chunk: its origin, its series, its place in the order while that is drawn."""
 LONG = ("values", "mask", "filled", "coming", "whole")
 """Arrays of a chunk with an entry for every row."""
 
@@ -58,9 +57,19 @@ class Stream(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of a train chunk."""
-        sizes, one = self.sizes["train"], sample_windows(self.config, self.data, "train")
-        wide = sum(getattr(one, name).nbytes / len(one.values) for name in LONG if getattr(one, name) is not None)
-        return int(sizes.rows * wide + 8 * sizes.windows)
+        sizes = self.sizes["train"]
+        return int(sizes.rows * row_bytes(self.config, self.data) + 8 * sizes.windows)
+
+    @property
+    def note(self) -> str | None:
+        """Say when the data do not go into portions as small as they should be."""
+        most, largest = self.data.survey.portion, self.sizes["train"].rows
+        if largest <= most:
+            return None
+        return (
+            f"data.memory={self.config.data.memory} has room for portions of {most:,} rows; "
+            f"series that lie together take {largest:,}"
+        )
 
     def make(self, part: Part, number: int, *, truth: bool = False) -> Chunk:
         """Read a chunk of a part."""
@@ -93,7 +102,7 @@ def plan_stream(config: Config, data: Streamed, *, rank: int = 0, count: int = 1
 
     All processes have as many chunks, and every chunk as many steps: those of the largest one.
     """
-    most = chunk_rows(config, data)
+    most = data.survey.portion
     chunks: dict[Part, list[list[int]]] = {}
     each = 0
     for part in PARTS:
@@ -113,10 +122,16 @@ def chunk_rows(config: Config, data: Streamed) -> int:
     One is trained on, one waits for it, one validates or is on its way to the devices, and one is being made.
     """
     assert config.data.memory is not None
-    channels = len(data.sample.channels.channels)
-    here = len(jax.devices()) if jax.default_backend() == "cpu" else 1
+    here = jax.local_device_count() if jax.default_backend() == "cpu" else 1
     memory = size_of(config.data.memory) * (PIECES - 1) / PIECES
-    return max(1, int(memory / ((3 * here + 1) * (LAID * channels + INDEXED))))
+    return max(1, int(memory / ((3 * here + 1) * (row_bytes(config, data) + INDEXED))))
+
+
+def row_bytes(config: Config, data: Streamed) -> float:
+    """Return the bytes of a row in the arrays of a train chunk."""
+    one = sample_windows(config, data, "train")
+    arrays = [getattr(one, name) for name in LONG]
+    return sum(array.nbytes / len(array) for array in arrays if array is not None)
 
 
 def open_streamed(config: Config, *, every: bool = False) -> Store:
@@ -162,7 +177,8 @@ def _with_sample(config: Config, store: Store, ranks: Mapping[str, int], survey:
     begin = sum(len(share.kept) for share in survey.shares[:number])
     first = panel.select([kept[0]])
     sample = apply(config, first, ranks, of_rows(survey.fitted, slice(begin, begin + 1)))
-    return Streamed(store, ranks, survey, sample)
+    data = Streamed(store, ranks, survey, sample)
+    return data if survey.portion else data._replace(survey=survey._replace(portion=chunk_rows(config, data)))
 
 
 def restore_stream(config: Config, facts: Mapping[str, Any], data: str | Path | None) -> tuple[Config, Prepared]:

@@ -46,11 +46,14 @@ class Survey(NamedTuple):
     rows: int
     notes: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    portion: int = 0
+    """Rows of a chunk, at most: settled once, because it depends on the devices that were there."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what a run keeps beside its facts, which hold the series and what is fitted."""
         shares = [[list(share.kept), share.rows, share.windows] for share in self.shares]
-        return {"shares": shares, "observed": self.observed, "filled": self.filled, "rows": self.rows}
+        kept = {name: getattr(self, name) for name in ("observed", "filled", "rows", "portion")}
+        return {"shares": shares, **kept}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], facts: Mapping[str, Any]) -> "Survey":
@@ -64,6 +67,7 @@ class Survey(NamedTuple):
             facts["used_until"],
             document["rows"],
             tuple(facts["notes"]),
+            portion=document["portion"],
         )
 
 

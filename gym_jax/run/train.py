@@ -236,7 +236,7 @@ def _train(
         session.save()  # the other run may be gone when this one is taken up again
     run.status(status="running", epochs=session.position.epoch, steps=session.step)
     run.log("resumed" if resumed else "started", step=session.step, epoch=session.position.epoch)
-    with watched(run), session.behind, outlived_by_none(lambda: session.step):
+    with watched(run), session.behind, outlived_by_none(run, lambda: session.step):
         place = {"folder": str(run.path), "resumed": resumed, "step": session.step, "damaged": session.faults}
         tell(Event("start", {**place, **describe(plan)}))
         if MODELS[config.model.kind].solve is not None:

@@ -66,6 +66,8 @@ class Layout(NamedTuple):
         if self.placement == "one":
             return jax.device_put(tree, self.devices[0])
         everywhere = NamedSharding(self.mesh, P())
+        if everywhere.is_fully_addressable:
+            return jax.device_put(tree, everywhere)
         return jax.tree.map(lambda leaf: put(leaf, everywhere), tree)
 
     def place(self, state: Any) -> Any:

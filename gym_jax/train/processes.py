@@ -5,6 +5,7 @@ they agree on goes through its coordination service, which needs no device and k
 """
 
 import json
+import math
 import os
 import socket
 import time
@@ -245,9 +246,9 @@ def _initialise(address: str, group: Group, local: Any, join_seconds: float, pee
             group.rank,
             local,
             cluster_detection_method="deactivate",
-            initialization_timeout=int(join_seconds),
-            heartbeat_timeout_seconds=int(peer_seconds),
-            shutdown_timeout_seconds=int(peer_seconds),
+            initialization_timeout=max(60, math.ceil(join_seconds)),  # all are there; JAX itself may be slow
+            heartbeat_timeout_seconds=math.ceil(peer_seconds),
+            shutdown_timeout_seconds=math.ceil(peer_seconds),
             coordinator_bind_address=address if _is_loopback(host) else None,
         )
     except RuntimeError as error:

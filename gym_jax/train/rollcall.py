@@ -53,11 +53,15 @@ def hold_rollcall(host: str, port: int, count: int, seconds: float) -> list[int]
 def answer_rollcall(host: str, port: int, rank: int, count: int, seconds: float) -> list[int]:
     """Say the number of this process to process 0 and wait for the others; return those that did not come.
 
-    Raises OSError when there is no such machine, ValueError in words when process 0 wants none of this number.
+    Raises OSError when there is no such machine by then, ValueError in words when process 0 wants none of this number.
     """
-    deadline = time.monotonic() + seconds
-    socket.getaddrinfo(host, port)
+    deadline, unknown = time.monotonic() + seconds, None
     while (left := deadline - time.monotonic()) > 0:
+        try:
+            socket.getaddrinfo(host, port)
+            unknown = None
+        except socket.gaierror as error:  # the name of a machine that only just begins may be known in a moment
+            unknown = error
         with suppress(OSError), socket.create_connection((host, port), timeout=left) as line:
             line.sendall(f"{GREETING} {rank} {count}\n".encode())
             # process 0 may have begun a moment later than this one, and gives up a moment later
@@ -67,6 +71,8 @@ def answer_rollcall(host: str, port: int, rank: int, count: int, seconds: float)
             if word == GREETING:
                 return [int(number) for number in rest.split() if number.isdecimal()]
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
+    if unknown is not None:
+        raise unknown
     return [0]
 
 

@@ -144,6 +144,27 @@ def test_convert_keeps_every_value_in_every_format(tmp_path, capsys, suffix):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
+def test_convert_writes_a_folder_that_is_read_in_portions(tmp_path, capsys):
+    path = small_csv(tmp_path / "cpu.csv", rows=60)
+    code, text, err = ran(capsys, "data", "convert", path, "--target", "cpu", "--out", tmp_path / "cpu")
+    assert (code, err) == (0, "")
+    assert text.splitlines()[-1] == f"120 rows of 2 series at 5min in 1 file of {tmp_path / 'cpu'}"
+    assert [file.name for file in (tmp_path / "cpu").iterdir()] == ["part-00000.parquet"]
+    before, after = read(path, target=["cpu"]), read(tmp_path / "cpu", target=["cpu"])
+    np.testing.assert_array_equal(before.values, after.values)
+    code, text, err = ran(capsys, "data", "convert", path, "--target", "cpu", "--out", f"{tmp_path / 'cpu'}/")
+    assert (code, text) == (2, "")
+    assert err == (
+        f"error: `{tmp_path / 'cpu'}/` is there already\n"
+        "hint: what is converted goes into a new folder; nothing is written over\n"
+        f"try: gymjax data convert ... --out {tmp_path / 'cpu'}-2/\n"
+    )
+    code, text, err = ran(capsys, "data", "convert", path, "--out", tmp_path / "other", "--json")
+    document = json.loads(text)
+    assert (code, document["rows"], document["series"], document["files"]) == (0, 120, 2, 1)
+    assert document["columns"] == ["unique_id", "ds", "cpu", "memory"]
+
+
 def test_resample_brings_rows_to_a_step(tmp_path, capsys):
     path = tmp_path / "cpu.csv"
     path.write_text("ds,cpu\n2026-01-01 00:01,1\n2026-01-01 00:03,3\n2026-01-01 00:07,5\n2026-01-01 00:16,7\n")

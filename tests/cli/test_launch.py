@@ -64,6 +64,17 @@ def test_alone_it_starts_one_process_once(asked, monkeypatch):
     assert (asked["count"], asked["restarts"], asked["environ"]["JAX_NUM_CPU_DEVICES"]) == (1, 0, "7")
 
 
+def test_several_processes_share_the_cores_unless_something_else_is_said(asked, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES")
+    for words, devices in (("-n 2", "3"), ("-n 9", "1"), ("-n 1", None), ("-n 2 --devices-per-process 5", "5")):
+        main(["launch", *words.split(), "--", "train"])
+        assert asked["environ"].get("JAX_NUM_CPU_DEVICES") == devices
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "4")
+    main(["launch", "-n", "2", "--", "train"])
+    assert asked["environ"]["JAX_NUM_CPU_DEVICES"] == "4"
+
+
 def test_json_is_asked_of_the_processes_once(asked):
     main(["launch", "--json", "--", "train"])
     assert asked["command"][3:] == ["train", "--json"]

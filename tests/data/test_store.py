@@ -33,7 +33,7 @@ def shuffled_file(frame, tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(shuffled_file, tmp_path_factory):
     out = tmp_path_factory.mktemp("store") / "cpu"
-    convert(shuffled_file, out, memory=30_000, **SMALL, **TARGET)
+    convert(shuffled_file, out, memory=130_000, **SMALL, **TARGET)
     return out
 
 
@@ -76,6 +76,13 @@ def test_pieces_of_any_size_are_the_whole(folder, rows):
     assert_same([read_store(folder, **TARGET)], whole)
 
 
+def test_pieces_may_lie_within_a_row_group(frame, tmp_path):
+    frame.to_parquet(tmp_path / "cpu.parquet", index=False)  # one row group, series after series
+    store = open_store(tmp_path, rows=500, **TARGET)
+    assert len(store.pieces) > 2
+    assert_same([panel for _, panel in read_pieces(store)], read(tmp_path, **TARGET))
+
+
 def test_a_partitioned_folder_is_a_store_whose_folders_name_the_series(frame, tmp_path):
     for name, part in frame.groupby("unique_id"):
         own = tmp_path / "cpu" / f"unique_id={name}"
@@ -91,12 +98,12 @@ def test_a_partitioned_folder_is_a_store_whose_folders_name_the_series(frame, tm
 
 @pytest.mark.extras
 def test_a_store_may_lie_behind_an_address(shuffled_file, folder):
-    written = convert(shuffled_file, "memory://bucket/cpu", **SMALL, **TARGET)
+    written = convert(shuffled_file, "memory://written/cpu", **SMALL, **TARGET)
     assert (written.series, written.step) == (7, "5min")
-    store = open_store("memory://bucket/cpu", rows=500, **TARGET)
+    store = open_store("memory://written/cpu", rows=500, **TARGET)
     assert_same([panel for _, panel in read_pieces(store)], read(folder, **TARGET))
     with pytest.raises(ConfigError, match="is there already"):
-        convert(shuffled_file, "memory://bucket/cpu", **TARGET)
+        convert(shuffled_file, "memory://written/cpu", **TARGET)
     with pytest.raises(DataError, match="no Parquet file"):
         open_store("memory://nowhere/cpu", **TARGET)
     with pytest.raises(DataError, match="no address"):
@@ -138,6 +145,7 @@ def test_an_index_that_does_not_fit_its_rows_is_refused(folder, tmp_path):
         b"{",
         json.dumps({**true, "end": true["end"][:-1]}).encode(),
         json.dumps({**true, "names": [0, *true["names"][1:]]}).encode(),
+        json.dumps({**true, "end": [*true["end"][:-1], true["end"][-1] + 1]}).encode(),
         json.dumps({**true, "end": [end + 1 for end in true["end"]]}).encode(),
         json.dumps({**true, "begin": [2**70, *true["begin"][1:]]}).encode(),
     ]

@@ -186,6 +186,15 @@ def test_a_signal_reaches_all_and_each_is_left_to_save(number, launched, tmp_pat
     assert launched.again == []
 
 
+def test_who_is_asked_to_stop_and_fails_is_not_started_again(launched, tmp_path):
+    fails = 'signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))\nnote(f"ready-{rank}")\n'
+    thread = when([tmp_path / "ready-0"], lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(GymJaxError, match="status 1"):
+        launched(fails + FOR_EVER, 1, restarts=3)
+    thread.join()
+    assert launched.again == []
+
+
 def test_a_second_signal_ends_those_that_do_not_heed(launched, tmp_path):
     def both():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -75,6 +75,14 @@ def test_paths_of_equal_data_may_differ(two, tmp_path):
     assert {"task.horizon", "model.hidden", "train.seed", "version of numpy", "run"} <= set(facts)
 
 
+def test_the_newest_step_of_the_run_is_among_the_facts(two, tmp_path):
+    for step in (20, 40):
+        (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
+        (tmp_path / "checkpoints" / str(step) / "_CHECKPOINT_METADATA").write_text("{}")
+    facts = peers._facts(small_config(tmp_path), RunFolder(tmp_path))
+    assert (facts["run"], facts["newest checkpoint"]) == (str(tmp_path), 40)
+
+
 def test_of_five_that_differ_each_value_is_told_once():
     said = [{"a": 1}, {"a": 2}, {"a": 1}, {"a": 3}, {"a": 2}]
     assert peers._difference("a", said) == ("a is 1 in process 0 and 2, 2 in process 1 and 4, 3 in process 3")
@@ -144,9 +152,9 @@ def test_when_a_watchdog_is_there(given, several, launched, seconds, tmp_path, m
 def test_a_lost_peer_is_told_as_such_and_the_process_is_sure_to_leave(two, exits):
     lost = jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer")
     words = "another process of the run is gone, noticed after step 40"
-    with pytest.raises(PeerError, match=words) as caught, peers.outlived_by_none(lambda: 40):
+    with pytest.raises(PeerError, match=words) as caught, peers.outlived_by_none(RunFolder("/runs/a"), lambda: 40):
         raise lost
-    assert caught.value.__cause__ is lost
+    assert (caught.value.__cause__, caught.value.attempt) == (lost, "gymjax train --resume /runs/a")
     assert exits == [(peers.LAST, 7)]
 
 
@@ -155,16 +163,16 @@ def test_a_lost_peer_is_told_as_such_and_the_process_is_sure_to_leave(two, exits
     [(ZeroDivisionError(), 1), (ConfigError("x"), 2), (jax.errors.JaxRuntimeError("OUT_OF_MEMORY"), 1)],
 )
 def test_any_other_error_stays_and_has_a_limit(error, code, two, exits):
-    with pytest.raises(type(error)), peers.outlived_by_none(lambda: 40):
+    with pytest.raises(type(error)), peers.outlived_by_none(RunFolder("/runs/a"), lambda: 40):
         raise error
     assert exits == [(peers.LAST, code)]
 
 
 def test_who_was_asked_to_stop_has_no_limit_nor_has_one_that_is_alone(two, exits, monkeypatch):
-    with pytest.raises(Interrupted), peers.outlived_by_none(lambda: 40):
+    with pytest.raises(Interrupted), peers.outlived_by_none(RunFolder("/runs/a"), lambda: 40):
         raise Interrupted("saved", exit_code=143)
     monkeypatch.setattr(processes._Joined, "group", Group())
-    with pytest.raises(ZeroDivisionError), peers.outlived_by_none(lambda: 40):
+    with pytest.raises(ZeroDivisionError), peers.outlived_by_none(RunFolder("/runs/a"), lambda: 40):
         raise ZeroDivisionError
     assert exits == []
 

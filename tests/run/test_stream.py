@@ -20,11 +20,12 @@ from gym_jax.run.cross_validate import cross_validate
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.find import find_rate_run
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.stream import plan_stream, prepare_stream
+from gym_jax.run.stream import facts_of_stream, plan_stream, prepare_stream, take_up_stream
 from gym_jax.run.train import find_resumable, resume_run, train_run
+from gym_jax.train.checkpoint import read_metadata, saved_steps
 from gym_jax.train.loop import Position
 
-LAST = "evaluate.baselines=[last]"
+LAST = "evaluate.baselines=[last,seasonal]"
 ALL, SOME = "100MB", "50kB"
 """Memory for all of the data, and for a part of them."""
 FEATURES = {
@@ -116,6 +117,17 @@ def test_any_memory_sees_every_window_once_an_epoch_and_learns_the_same(memory, 
         assert set(found) == truth
 
 
+def test_a_run_goes_on_in_the_same_portions_on_other_devices(store, tmp_path, monkeypatch):
+    config = config_of(store, tmp_path, "data.memory=200kB")
+    monkeypatch.setattr("jax.local_device_count", lambda: 1)
+    data = prepare_stream(config)
+    began = plan_stream(config, data).chunks
+    known = json.loads(json.dumps({**facts_of_stream(data), "survey": data.survey.to_json()}))
+    monkeypatch.setattr("jax.local_device_count", lambda: 8)
+    assert plan_stream(config, prepare_stream(config)).chunks != began
+    assert plan_stream(config, take_up_stream(config, known)).chunks == began
+
+
 def test_hosts_share_the_windows_and_keep_pace(store, tmp_path):
     config = config_of(store, tmp_path, f"data.memory={SOME}")
     data = prepare_stream(config)
@@ -128,10 +140,14 @@ def test_hosts_share_the_windows_and_keep_pace(store, tmp_path):
     assert sum(int((p.order >= 0).sum()) for own in epochs for p in own) == parts[0].windows["train"]
 
 
+def saved_position(run):
+    return read_metadata(run.checkpoints / str(max(saved_steps(run.checkpoints))))["position"]
+
+
 LOWERED = ["schedule=plateau", "schedule.patience=1", "schedule.threshold=0.9", "train.epochs=3"]
 
 
-@pytest.mark.parametrize(("after", "more"), [(4, []), pytest.param(9, LOWERED, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("after", "more"), [(3, []), pytest.param(9, LOWERED, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_bit(after, more, store, tmp_path):
     more = [f"data.memory={SOME}", "train.chunk=3", *more]
     config = config_of(store, tmp_path, *more)
@@ -139,6 +155,8 @@ def test_a_killed_run_goes_on_to_the_bit(after, more, store, tmp_path):
     with pytest.raises(Interrupted):
         train_run(config, folder=tmp_path / "run", stop=StopAt(after))
     run = RunFolder(tmp_path / "run")
+    each = plan_stream(config, prepare_stream(config)).each
+    assert after != 3 or saved_position(run)[1] % each  # in the middle of a portion
     assert find_resumable(config, tmp_path / "run") is not None
     resume_run(run)
     same(final(whole, config), final(run, config))
@@ -155,7 +173,8 @@ def test_a_finished_run_is_evaluated_in_portions_and_on_resident_data(store, tmp
     np.testing.assert_allclose(resident["mae"], ours["mae"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["last", pytest.param("linear", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["last", "linear"])
 def test_scores_of_portions_are_those_of_all(model, store, tmp_path):
     config = [f"model={model}", "evaluate.baselines=[last,linear]", "task.context=12"]
     runs = [

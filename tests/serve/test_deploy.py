@@ -234,10 +234,10 @@ def test_the_batch_script_is_right_and_starts_what_the_command_line_takes(tmp_pa
         assert done.returncode == code
     assert (tmp_path / "requeue.log").read_text() == "requeue 7\n"
     words = shlex.split((tmp_path / "srun.log").read_text().splitlines()[0].replace("/d/a b", "/d/ab"))
-    assert words[:2] == ["--kill-on-bad-exit=1", "gymjax"]
-    taken = parses(words[2:])
+    assert words[:3] == ["--kill-on-bad-exit=0", "--wait=120", "gymjax"]  # who has left must not end those that save
+    taken = parses(words[3:])
     assert (taken["data"], taken["root"], taken["resume"]) == ("/d/ab", "/runs", "auto")
-    settings = load_config([], [word for word in words[2:] if "=" in word and not word.startswith("-")]).train
+    settings = load_config([], [word for word in words[3:] if "=" in word and not word.startswith("-")]).train
     assert (settings.processes, settings.placement, settings.epochs) == ("auto", "shard", 3)
     assert subprocess.run(["bash", BATCH_SCRIPT], capture_output=True, check=False).returncode == 1
 

@@ -127,6 +127,11 @@ def test_a_whole_state_with_its_random_key_is_hashed():
     assert [name for name, a, b in zip(names, words, other, strict=True) if (a != b).any()] == ["key"]
 
 
+def test_no_two_words_are_mixed_to_the_same():
+    words = np.random.default_rng(0).choice(2**32, size=2**18, replace=False).astype(np.uint32)
+    assert len(np.unique(copies._scramble(jnp.asarray(words)))) == len(words)
+
+
 def test_hashes_of_different_numbers_do_not_meet():
     """Of 400 arrays that differ in one random number, no two hash alike: 64 bits would let them by 1e-14."""
     generator = np.random.default_rng(0)

@@ -143,6 +143,15 @@ def test_without_others_it_is_a_group_of_one_that_waits_for_nobody(monkeypatch):
         processes.join("auto", environ={})
 
 
+def test_a_cluster_says_who_is_who_when_it_is_asked(monkeypatch):
+    slurm = {"JOB_ID": "7", "STEP_NODELIST": "localhost", "NTASKS": "2", "PROCID": "0", "LOCALID": "0"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert processes.join(environ={}) == (0, 1)  # nobody asked
+    with pytest.raises(PeerError, match=r"process 1 of 2 did not come to localhost:\d+"):
+        processes.join("auto", join_seconds=0.3, environ={})
+
+
 def test_the_variables_are_no_settings():
     assert {processes.COORDINATOR, processes.PROCESSES, processes.PROCESS} == variables.GROUP
 
@@ -253,7 +262,8 @@ def test_a_run_goes_on_in_any_number_of_processes_to_the_bit(tmp_path):
     """2 processes of 2 devices, 1 of 4, 4 of 1; it is stopped in the middle of an epoch twice."""
     spec = {"model": "mlp", "overrides": ["train.shards=4"]}
     assert work(2, tmp_path, stop=7, **spec)[1] == {"status": "stopped", "code": 143, "told": 0, "devices": 4}
-    work(1, tmp_path, devices=4, stop=4, resume=True, **spec)
+    four = {**spec, "overrides": ["train.shards=4", "train.placement=cores", "train.devices=4"]}
+    work(1, tmp_path, devices=4, stop=4, resume=True, **four)
     work(4, tmp_path, devices=1, resume=True, **spec)
     run = RunFolder(tmp_path / "run")
     same(final(run), final(alone(tmp_path, "mlp", "train.shards=4")))
