@@ -88,7 +88,7 @@ def fit(
             tell(Event("left_out", left_out))
         if progress.state is not None and pace.compares:
             refuse_unlike(session.state, session.step)
-        windows += progress.windows
+        windows += progress.windows * (plan.stream.readers if plan.stream else 1)
         lr = rates.after(session.step) * session.plateau.scale
         rate = {"step": session.step, "lr": lr, "loss": session.means()["loss"]}
         seconds = time.monotonic() - mark
@@ -196,7 +196,9 @@ def _portions(plan: Plan) -> Callable[[Position], contextlib.AbstractContextMana
 
         def placed(start: Position) -> Iterator[Portion]:
             for portion in stream.portions(start, train.epochs):
-                yield portion._replace(examples=plan.layout.replicate(portion.examples))
+                examples, rows = plan.layout.replicate(portion.examples), portion.order
+                order = rows if stream.readers == 1 else plan.layout.beside(rows)
+                yield portion._replace(examples=examples, order=order)
 
         return lambda start: ahead(placed(start))
     examples = plan.layout.replicate(plan.train)

@@ -9,7 +9,7 @@ from gym_jax.config.schema import Config, Train
 from gym_jax.errors import ConfigError
 from gym_jax.train.compile import quickest
 from gym_jax.train.parallel import Layout, cpu_cores, make_layout
-from gym_jax.train.processes import group
+from gym_jax.train.processes import Group, group
 
 LONG = 1e12
 """Operations of a whole run from which a race pays: some ten seconds on two cores."""
@@ -78,6 +78,23 @@ def _layout(train: Train, placement: Any, devices: int | None, compile: Any) -> 
             )
         devices = max(fitting)
     return make_layout(placement, devices, compile, train.parameters)
+
+
+def readers_of(train: Train, choices: Mapping[str, Any]) -> Group:
+    """Return which of the processes that read portions of their own this is: of all, where each has its own program.
+
+    Raises ConfigError where a run that has begun dealt its portions to another number of them.
+    """
+    found = group() if _spread(train) == "cores" else Group()
+    before = choices.get("readers", 1)
+    if choices and found.count != before:
+        raise ConfigError(
+            f"the run deals its portions to {before} processes, here are {found.count}",
+            hint="what is larger than memory goes on in as many processes as it began in",
+            attempt=f"gymjax launch -n {before} -- train --resume RUN",
+            code="config.processes",
+        )
+    return found
 
 
 def _spread(train: Train) -> Any:

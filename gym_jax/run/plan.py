@@ -15,7 +15,7 @@ from gym_jax.errors import ConfigError
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import build_loss, build_model, build_optimiser, reading, step_settings
 from gym_jax.run.packing import packs_of
-from gym_jax.run.placement import layouts_of, may_move
+from gym_jax.run.placement import layouts_of, may_move, readers_of
 from gym_jax.run.stream import Stream, plan_stream
 from gym_jax.run.streamed import Streamed
 from gym_jax.run.task import task_of
@@ -67,7 +67,10 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None, known: dict[
     request_cpu_devices(config.train.placement, settled.get("devices", config.train.devices))
     task = task_of(config)
     prepared = task.prepare(config) if task.take_up is None or not known else task.take_up(config, known)
-    stream = plan_stream(config, prepared) if isinstance(prepared, Streamed) else None
+    stream = None
+    if isinstance(prepared, Streamed):
+        own = readers_of(config.train, choices)
+        stream = plan_stream(config, prepared, rank=own.rank, count=own.count)
     model = build_model(config, task.shape_of(prepared))
     windows = task.cut(config, prepared, "train")
     steps = -(-len(windows) // config.train.batch_size) if stream is None else stream.steps

@@ -43,6 +43,13 @@ class Stream(NamedTuple):
     sizes: Mapping[Part, Sizes]
     each: int
     """Steps of a chunk of train."""
+    readers: int = 1
+    """Processes that read train chunks of their own, each its share of every batch; val and test are read by all."""
+
+    @property
+    def width(self) -> int:
+        """Windows of a batch that this process gives."""
+        return self.config.train.batch_size // self.readers
 
     @property
     def steps(self) -> int:
@@ -81,10 +88,10 @@ class Stream(NamedTuple):
 
     def order(self, epoch: int, number: int, count: int) -> np.ndarray:
         """Return the batches of a train chunk with `count` windows in an epoch."""
-        train = self.config.train
-        if len(self.chunks["train"]) == 1 and count > (self.each - 1) * train.batch_size:
-            return shuffled(train.seed, epoch, count, train.batch_size)
-        return spread(permuted(train.seed, epoch, count, number), self.each, train.batch_size)
+        seed = self.config.train.seed
+        if len(self.chunks["train"]) == 1 and count > (self.each - 1) * self.width:
+            return shuffled(seed, epoch, count, self.width)
+        return spread(permuted(seed, epoch, count, number), self.each, self.width)
 
     def portions(self, start: Position, epochs: int) -> Iterator[Portion]:
         """Yield what is left to train on from a position to the end of so many epochs, as it is read."""
@@ -98,22 +105,32 @@ class Stream(NamedTuple):
 
 
 def plan_stream(config: Config, data: Streamed, *, rank: int = 0, count: int = 1) -> Stream:
-    """Return how the data are dealt to chunks, for the process `rank` of `count`.
+    """Return how the data are dealt to chunks, for the process `rank` of `count` that read train apart.
 
-    All processes have as many chunks, and every chunk as many steps: those of the largest one.
+    All processes have as many chunks, and every chunk as many steps: those of the largest one. Raises ConfigError for
+    batches that they can not share evenly.
     """
-    most = data.survey.portion
+    most, size = data.survey.portion, config.train.batch_size
+    if size % count:
+        raise ConfigError(
+            f"train.batch_size={size} is not shared evenly by {count} processes",
+            hint="each reads portions of its own and gives its share of every batch",
+            attempt=f"gymjax train ... train.batch_size={-(-size // count) * count}",
+            code="config.processes",
+        )
     chunks: dict[Part, list[list[int]]] = {}
+    sizes: dict[Part, Sizes] = {}
     each = 0
     for part in PARTS:
         shares = data.survey.shares
-        dealt = deal_pieces([share.rows[part] for share in shares], most, config.train.seed, count=count)
-        chunks[part] = [chunk[rank] for chunk in dealt]
+        apart = count if part == "train" else 1
+        dealt = deal_pieces([share.rows[part] for share in shares], most, config.train.seed, count=apart)
+        chunks[part] = [chunk[rank if apart > 1 else 0] for chunk in dealt]
+        sizes[part] = sizes_of(data, part, [own for chunk in dealt for own in chunk])
         if part == "train":
             windows = [[sum(shares[n].windows[part] for n in own) for own in chunk] for chunk in dealt]
-            each = steps_of(windows, config.train.batch_size)
-    sizes = {part: sizes_of(data, part, own) for part, own in chunks.items()}
-    return Stream(config, data, chunks, sizes, each)
+            each = steps_of(windows, size // count)
+    return Stream(config, data, chunks, sizes, each, count)
 
 
 def chunk_rows(config: Config, data: Streamed) -> int:

@@ -86,7 +86,9 @@ def train_run(
             keep_profile(run, plan.prepared)
             if plan.stream is not None:
                 run.write_json(SURVEY, plan.stream.data.survey.to_json())
-        run.write_json("choices.json", {"chunk": plan.chunk, **({} if plan.lanes else plan.place.names)})
+        readers = {} if plan.stream is None or plan.stream.readers == 1 else {"readers": plan.stream.readers}
+        place = {} if plan.lanes else plan.place.names
+        run.write_json("choices.json", {"chunk": plan.chunk, **place, **readers})
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)
         pin_starts(config, run)

@@ -80,6 +80,14 @@ class Layout(NamedTuple):
         """Return where each leaf of a state lies whose parameters are spread over the devices."""
         return jax.tree.map(shard_largest(self.mesh, AXIS), state)
 
+    def beside(self, order: Order) -> Order:
+        """Return the batches of all processes, of which this one knows its own part: the others' rows stand as -1."""
+        (rank, count), (steps, width) = group(), order.shape
+        width += -width % (len(self.devices) // count)
+        whole = np.full((steps, width * count), -1, order.dtype)
+        whole[:, rank * width : rank * width + order.shape[1]] = order
+        return whole
+
     def pad(self, order: Order) -> Order:
         """Return the order with batches padded by -1 to a multiple of the number of devices."""
         return np.pad(order, ((0, 0), (0, -order.shape[1] % len(self.devices))), constant_values=-1)
