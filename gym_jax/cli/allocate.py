@@ -1,6 +1,7 @@
 """`gymjax allocate`: which policy is right for these workloads, and what each of them should get."""
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -219,7 +220,7 @@ def recommend(
     config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"))
     asked: dict[str, Any] = {"risk": _risk(risk), "limits": not no_limits}
     asked["least"] = _least(least, facts.get("resource", "cpu"))
-    if is_folder(out):
+    if is_folder(out) if format == "table" else out is not None and Path(out).is_dir():
         from gym_jax.run.recommend_into import recommend_into
 
         _refuse_format(format)

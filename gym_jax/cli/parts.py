@@ -95,3 +95,5 @@ def print_manifest(
     if manifest["unanswered"]:
         codes = ", ".join(f"{count:,} {code}" for code, count in manifest["codes"].items())
         print(f"not answered: {codes}; each with its reason in {manifest['out']}/_unanswered")
+    for note in manifest.get("notes", ()):
+        print(f"note: {note}")

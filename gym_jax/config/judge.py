@@ -151,8 +151,9 @@ def _explain(problem: Any, tree: Mapping[str, Any], origins: Origins) -> ConfigE
         return error(f"`{key}={value}`{origin} is no section", hint)
     if tuple(path) in sections() and not isinstance(value, Mapping):
         return error(f"`{key}={written(value)}`{origin} is no section", f"it has {', '.join(known_keys(path))}")
-    if what == "value_error":  # of a section as a whole
-        return error(f"`{key}`{origin}: {problem['ctx']['error']}", f"it has {', '.join(known_keys(path))}")
+    if what == "value_error":  # of a section as a whole, or of a word that means something
+        inner = known_keys(path)
+        return error(f"`{key}`{origin}: {problem['ctx']['error']}", f"it has {', '.join(inner)}" if inner else None)
     message = f"`{key}={written(value)}`{origin}"
     if isinstance(value, list | Mapping) and written(item) != written(value):
         message += f": {written(item)}"

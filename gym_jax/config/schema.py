@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from gym_jax.config.derive import FORBID, choice, name_in, schema_of
 from gym_jax.config.migrate import SCHEMA_VERSION
@@ -31,6 +31,15 @@ OnNan = Literal["stop", "skip", "rollback"]
 """What is made of a step whose loss, gradient or parameters are not finite."""
 Metric: TypeAlias = Any if TYPE_CHECKING else name_in(METRICS)
 Tracker: TypeAlias = Any if TYPE_CHECKING else name_in(TRACKERS)
+
+
+def is_size(text: str) -> str:
+    """Return a text that is a size, such as 512MB. Raises ValueError."""
+    size_of(text)
+    return text
+
+
+Size = Annotated[str, AfterValidator(is_size)]
 Named = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -65,15 +74,10 @@ class Data(Preprocessing, Reading):
     """Of tables and sequences: columns that are no features."""
     stride: Positive = 1
     """Steps between the origins of training windows."""
-    memory: str | None = None
+    memory: Size | None = None
     """What data may take at once, such as 512MB: a folder of Parquet is then read in portions; null holds all of it."""
     split: Splitting = Splitting()
     synthetic: SyntheticData = SyntheticData()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.memory is not None:
-            size_of(self.memory)
 
 
 class Task(Section):

@@ -76,9 +76,7 @@ class Tally:
         for new in findings:
             old = self.findings.setdefault(new[:2] + new[4:5], new._replace(count=0, total=0, text=""))
             count, total = old.count + new.count, old.total + new.total
-            text = old.text or new.text
-            if old.text and new.text and old.text != new.text:
-                text = _again(new, count, total)
+            text = _again(old, new, count, total) if old.text and new.text else old.text or new.text
             self.findings[new[:2] + new[4:5]] = old._replace(count=count, total=total, text=text)
 
     @property
@@ -87,9 +85,11 @@ class Tally:
         return (*self.notes, *(finding.text for finding in self.findings.values() if finding.text))
 
 
-def _again(finding: Finding, count: int, total: int) -> str:
-    """Return the text of a finding with other counts, where it begins with its own; else its policy."""
-    begin = f"{finding.count:,} of {finding.total:,} "
-    if finding.text.startswith(begin):
-        return f"{count:,} of {total:,} {finding.text.removeprefix(begin)}"
-    return f"{count:,} of {total:,} {finding.what}: {finding.policy.replace('_', ' ')}, {finding.choice}"
+def _again(old: Finding, new: Finding, count: int, total: int) -> str:
+    """Return what two findings say together: the words of one, with both counts where it begins with its own."""
+    begin = f"{new.count:,} of {new.total:,} "
+    if new.text.startswith(begin):
+        return f"{count:,} of {total:,} {new.text.removeprefix(begin)}"
+    if old.text == new.text and not new.text[0].isdigit():
+        return new.text
+    return f"{count:,} of {total:,} {new.what}: {new.policy.replace('_', ' ')}, {new.choice}"

@@ -121,7 +121,6 @@ def forecasting(model: Model, panel: Panel, most: int) -> Job:
     spec = model.spec
     size = min(FEW, most, max(1, VALUES // ((spec.look_back + spec.horizon) * len(spec.channels))))
     _refuse_other(spec, panel)
-
     zone = panel.zone is not None
     nothing = pa.Table.from_pandas(no_answers(spec, zone), preserve_index=False)
 
@@ -143,12 +142,16 @@ def forecasting(model: Model, panel: Panel, most: int) -> Job:
         frame = _framed(spec, series, found, zone)
         return pa.Table.from_pandas(frame, schema=nothing.schema, preserve_index=False), failed
 
+    notes = [*spec.notes]
+    if spec.calibration is not None and spec.calibration.method == "adaptive":
+        notes.append("adaptive intervals stand as they did at the end of the calibration")
     facts = {
         "command": "predict",
         "name": spec.name,
         "model": spec.digest,
         "backend": model.backend,
         "steps": spec.steps,
+        "notes": notes,
     }
     return Job(answer, nothing, facts)
 

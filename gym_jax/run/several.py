@@ -2,8 +2,11 @@
 
 import os
 
+import jax
+
 from gym_jax.config.schema import Config
 from gym_jax.errors import ConfigError
+from gym_jax.train.parallel import request_cpu_devices
 from gym_jax.train.processes import PROCESSES, Group, group, join
 
 
@@ -21,6 +24,9 @@ def join_group(config: Config) -> Group:
             attempt="gymjax train ... train.seeds=1",
             code="config.processes",
         )
+    if joined.count > 1:  # devices open on all processes together: one that failed before would have the others wait
+        request_cpu_devices(train.placement, train.devices)
+        jax.devices()
     return joined
 
 

@@ -5,7 +5,6 @@ or a processor computes wrongly; training then goes on with several models that 
 """
 
 import hashlib
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,7 @@ def refuse_unlike(state: PyTree, step: int) -> None:
     names, hashes = hash_copies(state)
     digests = [hashlib.sha256(words.tobytes()).hexdigest()[:16] for words in hashes]
     said = gather("alike", digests)
-    if len({digest for digests in said for digest in digests}) == 1:
+    if len({digest for digests in said for digest in digests}) <= 1:
         return
     found = gather("unlike", [words.tolist() for words in hashes])
     raise _unlike(names, [[np.array(words, np.uint32) for words in copies] for copies in found], step)
@@ -43,16 +42,10 @@ def hash_copies(state: PyTree) -> tuple[list[str], list[UInt32[np.ndarray, "leav
     leaves = [(where, leaf) for where, leaf in leaves if isinstance(leaf, jax.Array) and leaf.is_fully_replicated]
     if not leaves:
         return [], [np.zeros((0, 2), np.uint32)]
-    devices = sorted({shard.device for _, leaf in leaves for shard in leaf.addressable_shards}, key=lambda one: one.id)
-    copies = [[_copy_on(leaf, device) for _, leaf in leaves] for device in devices]
-    hashes = [_hash([copy for copy in held if copy is not None]) for held in copies if None not in held]
-    return [jax.tree_util.keystr(where, simple=True, separator="/") for where, _ in leaves], [
-        np.asarray(words) for words in hashes
-    ]
-
-
-def _copy_on(leaf: jax.Array, device: Any) -> Array | None:
-    return next((shard.data for shard in leaf.addressable_shards if shard.device == device), None)
+    held = [{shard.device: shard.data for shard in leaf.addressable_shards} for _, leaf in leaves]
+    devices = sorted(set.intersection(*map(set, held)), key=lambda device: device.id)
+    names = [jax.tree_util.keystr(where, simple=True, separator="/") for where, _ in leaves]
+    return names, [np.asarray(_hash([copies[device] for copies in held])) for device in devices]
 
 
 @jax.jit

@@ -21,6 +21,8 @@ COORDINATOR, PROCESSES, PROCESS = "GYMJAX_COORDINATOR", "GYMJAX_PROCESSES", "GYM
 WAIT = 600.0
 """Seconds that one process waits for what another has to say; one that died is noticed long before."""
 
+LAST_WORDS = 10.0
+"""Seconds that a process with an error waits until the others have come to hear it."""
 LONGEST = 1e6
 """Seconds that the service can count."""
 
@@ -122,8 +124,8 @@ def together(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        with suppress(PeerError):
-            gather(name, str(error) or type(error).__name__)
+        with suppress(PeerError):  # who ends at once takes the others along before they have read it
+            gather(name, str(error) or type(error).__name__, LAST_WORDS)
         raise
     faults = gather(name, None)
     if failed := [(rank, fault) for rank, fault in enumerate(faults) if fault]:

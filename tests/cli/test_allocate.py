@@ -169,6 +169,8 @@ def test_very_many_are_recommended_into_a_folder(usage, trained, tmp_path, capsy
         np.testing.assert_allclose(found[name], [float(row[name]) for row in wanted], rtol=1e-6)
     assert json.loads(say(capsys, *words, "--json").out)["unanswered"] == 1
     assert "risk" in say(capsys, *words, "--risk=1%", code=2).err
+    say(capsys, "recommend", "first", f"--root={trained}", "--data", usage, "--format=csv", "--out", tmp_path / "plain")
+    assert (tmp_path / "plain").is_file()
     assert "no vpa" in say(capsys, *words, "--format=vpa", code=2).err
 
 

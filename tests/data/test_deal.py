@@ -8,6 +8,7 @@ import pytest
 from gym_jax.data import fit_scaler, generate_panel, split_by_time
 from gym_jax.data.ahead import ahead
 from gym_jax.data.deal import chunk_order, deal_pieces, steps_of
+from gym_jax.data.findings import Finding, Tally
 from gym_jax.data.moments import moments_of
 from gym_jax.data.order import permuted, shuffled, spread
 from gym_jax.data.units import size_of
@@ -101,6 +102,22 @@ def test_the_thread_ends_with_the_block():
     with ahead(iter(range(10**9))) as found:
         assert next(found) == 0
     assert threading.active_count() == before
+
+
+def test_what_pieces_have_found_is_told_as_of_all():
+    found = Tally()
+    for count in (17, 17, 0, 3):
+        gaps = Finding("gaps", "mask", count, 1728, "time slots", f"{count} of 1,728 time slots are missing: masked")
+        order = Finding("unsorted", "sort", count, 100, "rows", "rows were not sorted: sorted" if count else "")
+        blank = Finding("missing", "mask", count, 50, "values", f"{count} target values are missing" if count else "")
+        told = [gaps._replace(text=gaps.text if count else ""), order, blank]
+        found.add(["times are counts", *(one.text for one in told if one.text)], told)
+    assert found.said == (
+        "times are counts",
+        "37 of 6,912 time slots are missing: masked",
+        "rows were not sorted: sorted",
+        "37 of 200 values: missing, mask",
+    )
 
 
 @pytest.mark.parametrize(("text", "size"), [("512MB", 512 * 10**6), ("2GiB", 2**31), ("64 k", 64_000), ("100", 100)])

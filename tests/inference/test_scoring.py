@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ import pytest
 from made_runs import HORIZON, shared, write_frame
 
 from gym_jax.cli import main
+from gym_jax.cli.parts import is_folder
 from gym_jax.data.parts import JOB, MANIFEST, open_parts
 from gym_jax.errors import ConfigError, DataError, Interrupted, RunInUse, StorageError
+from gym_jax.evaluate.conformal import Calibration
 from gym_jax.inference import Series, load_export, scoring
 from gym_jax.inference.frame import predict_file, score_file
 from gym_jax.inference.window import fitted_for
@@ -84,6 +87,22 @@ def test_any_memory_gives_the_same_answers(model, data, tmp_path, small_pieces):
     score_file(model, data, tmp_path / "many", "model", memory=10**9)
     assert len(list((tmp_path / "few").glob("part-*"))) > len(list((tmp_path / "many").glob("part-*"))) == 3
     same(answers(tmp_path / "few"), answers(tmp_path / "many"))
+
+
+def test_the_network_is_asked_in_one_size(model, data, tmp_path, small_pieces):
+    sizes = []
+    watched = replace(model, run=lambda window: sizes.append(window.size) or model.run(window))
+    score(watched, data, tmp_path / "out")
+    assert sizes == [3] * 8  # also the piece of two series
+
+
+def test_what_is_to_be_said_of_the_answers_stands_in_the_manifest(model, data, tmp_path):
+    none, zero = np.zeros((0, 1, 4, 1)), np.zeros((1, 4, 1))
+    calibration = Calibration("adaptive", (0.8,), (), zero, none, zero, none, np.array([9]))
+    spec = replace(model.spec, notes=("a note",), calibration=calibration, floor=(None,))
+    manifest = score(replace(model, spec=spec), data, tmp_path / "out")
+    assert manifest["notes"] == ["a note", "adaptive intervals stand as they did at the end of the calibration"]
+    assert {"cpu_lo80", "cpu_hi80"} <= set(answers(tmp_path / "out"))
 
 
 def stopping(after):
@@ -225,8 +244,6 @@ def test_data_of_another_step_are_refused_before_anything_is_written(model, data
 
 @pytest.mark.parametrize("kind", ["standard", "robust"])
 def test_new_series_teach_by_themselves_alone_also_together(kind, model, data):
-    from dataclasses import replace
-
     own = model.spec.preprocessing
     spec = replace(model.spec, preprocessing=replace(own, scale=replace(own.scale, kind=kind)))
     draw = np.random.default_rng(0)
@@ -266,6 +283,15 @@ def test_the_command_answers_into_a_folder(data, tmp_path, monkeypatch, capsys):
         assert reason in capsys.readouterr().err
     assert main(["predict", str(shared() / "run"), "--out", "again"]) == 2
     assert "need --data" in capsys.readouterr().err
+
+
+def test_a_name_without_an_ending_is_a_folder(tmp_path):
+    (tmp_path / "a.b").mkdir()
+    assert [name for name in ("out", "out.d/", str(tmp_path / "a.b"), "out.parquet", None) if is_folder(name)] == [
+        "out",
+        "out.d/",
+        str(tmp_path / "a.b"),
+    ]
 
 
 def test_a_run_answers_into_a_folder_on_the_cpu(data, tmp_path, capsys):

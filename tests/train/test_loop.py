@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from gym_jax.train.loop import Position, train
+from gym_jax.train.loop import Portion, Position, train, train_portions
 from gym_jax.types import Mean, TrainState
 
 EMPTY = TrainState(jnp.zeros((), jnp.int32), {}, (), jnp.zeros(()), {}, ())
@@ -72,3 +72,31 @@ def test_it_goes_on_from_within_an_epoch():
     found = list(run(lambda position: False, [], start=(1, 2)))
     assert [progress.position for progress in found] == [(1, 4), (2, 0)]
     assert found[0].metrics["loss"].total.tolist() == [12, 13]
+
+
+def test_portions_follow_each_other_and_the_next_is_asked_for_while_the_last_chunk_is_on_its_way():
+    said = []
+    parts = [(0, 0, 3), (0, 3, 2), (1, 0, 3), (1, 3, 2)]  # epoch, batches before, batches
+
+    def portions(first):
+        for number, (epoch, begin, count) in enumerate(parts[first:], first):
+            said.append(("portion", number))
+            yield Portion(None, np.arange(count)[:, None] + 10 * number, epoch, begin, 5)
+
+    def trained(first, start):
+        said.clear()
+        made = train_portions(recorded(said), EMPTY, portions(first), chunk=2, start=start, hold=lambda position: False)
+        return [(progress.position, progress.metrics["loss"].total.tolist()) for progress in made]
+
+    whole = [
+        (Position(0, 2), [0, 1]),
+        (Position(0, 3), [2]),
+        (Position(1, 0), [10, 11]),
+        (Position(1, 2), [20, 21]),
+        (Position(1, 3), [22]),
+        (Position(2, 0), [30, 31]),
+    ]
+    assert trained(0, (0, 0)) == whole
+    begun = [pair for pair in said if pair[0] != "read"]
+    assert begun[:4] == [("portion", 0), ("begin", 0), ("begin", 2), ("portion", 1)]
+    assert trained(2, (1, 2)) == whole[4:]
