@@ -139,7 +139,7 @@ def test_only_the_same_job_goes_on(model, data, tmp_path):
     out = tmp_path / "out"
     score(model, data, out)
     with pytest.raises(ConfigError, match="begun with another: backend"):
-        score(load_export(shared() / "export", "onnx"), data, out)
+        score(replace(model, backend="onnx"), data, out)
     with pytest.raises(ConfigError, match="memory"):
         score_file(model, data, out, "model", memory=10**9)
     copy = tmp_path / "data"
