@@ -28,7 +28,7 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "channels": [_channel(panel, channel) for channel in range(len(panel.channels))],
         "static": [_static(panel, place) for place in range(len(panel.static_names))],
         "categories": [_category(panel, place) for place in range(len(panel.category_names))],
-        "season": _season(panel),
+        "season": season_of(panel),
         "notes": list(panel.notes),
     }
 
@@ -73,7 +73,7 @@ def _category(panel: Panel, place: int) -> dict[str, Any]:
     return {"name": panel.category_names[place], "words": len(words), "most_common": top}
 
 
-def _season(panel: Panel) -> dict[str, Any] | None:
+def season_of(panel: Panel) -> dict[str, Any] | None:
     """Return how alike a season is to the one before it: the autocorrelation of the first target in each series."""
     season = panel.season()
     if season == 1:

@@ -9,7 +9,7 @@ from gym_jax.allocate.usage import DAY, HOUR, WEEK
 from gym_jax.config.load import load_config, read_override
 from gym_jax.config.schema import Config
 from gym_jax.data.columns import usage_of
-from gym_jax.data.describe import autocorrelation
+from gym_jax.data.describe import season_of
 from gym_jax.data.panel import Panel
 from gym_jax.errors import DataError
 from gym_jax.run.assemble import load_panel, places, prepare
@@ -48,6 +48,9 @@ def look_and_choose(path: str, target: Sequence[str] = (), overrides: Sequence[s
     chosen = {key: found for key, found in _choices(load_panel(first, every=True), first).items() if key not in said}
     config = load_config([], overrides, options | _values(chosen))
     panel = load_panel(config)
+    if "data.calendar" not in said and (found := _calendar(panel)):
+        chosen["data.calendar"] = found
+        config = load_config([], overrides, options | _values(chosen))
     while True:
         try:
             prepared = prepare(config, panel)
@@ -95,9 +98,6 @@ def _choices(panel: Panel, config: Config) -> dict[str, tuple[Any, str]]:
     context = LONGEST // season * season if 1 < season <= LONGEST else 8 * horizon
     context = max(2, horizon, min(context, int(rows / SHARE)) // horizon * horizon)
     out["task.context"] = (context, f"{_span(panel, context)} of the past")
-    found = autocorrelation(panel, season)
-    if (cycles := _cycles(panel)) and np.nanmedian([*found, 0.0]) >= ALIKE:
-        out["data.calendar"] = (cycles, f"a day resembles the one before: autocorrelation {np.nanmedian(found):.2f}")
     return out
 
 
@@ -120,13 +120,16 @@ def _horizon(panel: Panel) -> int:
 
 
 def _span(panel: Panel, steps: int) -> str:
-    unit = panel.describe_step()
-    return f"{steps} steps of {unit}" if panel.clock == "ns" else f"{steps} steps"
+    return f"{steps} steps of {panel.describe_step()}" if panel.clock == "ns" else f"{steps} steps"
 
 
-def _cycles(panel: Panel) -> list[str]:
-    """Return the cycles of the calendar that the data are long enough for, three of each."""
-    if panel.clock == "step":
-        return []
-    span = float(np.median(panel.lengths)) * panel.step
-    return [name for name, length in (("day", DAY), ("week", WEEK)) if panel.step < length and span >= 3 * length]
+def _calendar(panel: Panel) -> tuple[list[str], str] | None:
+    """Return the cycles of the calendar and why, where the target resembles itself a season before.
+
+    The data must hold three of each.
+    """
+    season, span = season_of(panel), float(np.median(panel.lengths)) * panel.step
+    cycles = [name for name, length in (("day", DAY), ("week", WEEK)) if panel.step < length and span >= 3 * length]
+    if season is None or not cycles or season["median_autocorrelation"] < ALIKE:
+        return None
+    return cycles, f"it resembles itself a season before: autocorrelation {season['median_autocorrelation']:.2f}"

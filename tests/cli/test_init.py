@@ -12,7 +12,7 @@ from gym_jax.config.load import load_config
 
 @pytest.fixture
 def usage(tmp_path, monkeypatch):
-    """Two machines of ten days by the hour: two numbers that go with the day, one that never changes."""
+    """Two machines of ten days by the hour: a number that goes with the day, one that does not, one that never changes."""
     monkeypatch.chdir(tmp_path)
     hours = np.arange(240)
     frames = []
@@ -23,7 +23,7 @@ def usage(tmp_path, monkeypatch):
                 {
                     "unique_id": name,
                     "ds": pd.date_range("2026-01-05", periods=240, freq="h"),
-                    "queue": load,
+                    "queue": hours % 7,
                     "cpu_cores": load,
                     "size": size,
                 }
@@ -61,7 +61,7 @@ def test_every_choice_has_its_reason_and_the_file_means_it(usage, capsys):
 def test_what_is_said_stays(usage, capsys):
     words = (usage, "--target=queue", "task.context=30", "model=linear", "--out=mine.yaml", "--json")
     chosen = json.loads(init(capsys, *words).out)["chosen"]
-    assert set(chosen) == {"task.horizon", "data.calendar"}
+    assert set(chosen) == {"task.horizon"}  # no calendar: the queue knows no day
     config = load_config([usage.parent / "mine.yaml"])
     assert (config.data.target, config.task.context, config.model.kind) == (("queue",), 30, "linear")
 
