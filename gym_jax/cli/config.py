@@ -113,7 +113,7 @@ def init(
 
     names = [word for word in words or [] if not _is_override(word)]
     path = Path(names[0] if names else "gymjax.yaml")
-    if len(names) > 1 or path.suffix != ".yaml":
+    if len(names) > 1:
         raise ConfigError(f"`{names[-1]}` is no name of a configuration", hint="one file is written; it ends in .yaml")
     text = starting_file(load_config([], [word for word in words or [] if _is_override(word)]), str(path))
     write_new(path, text)

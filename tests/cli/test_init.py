@@ -12,7 +12,7 @@ from gym_jax.config.load import load_config
 
 @pytest.fixture
 def usage(tmp_path, monkeypatch):
-    """Two machines of ten days by the hour: a number that goes with the day, one that does not, one that never changes."""
+    """Two machines of ten days: a number that goes with the day, one that does not, one that never changes."""
     monkeypatch.chdir(tmp_path)
     hours = np.arange(240)
     frames = []
