@@ -95,6 +95,27 @@ def run(folder: str, data: str, more: list[str]) -> dict[str, Any]:
     }
 
 
+def killed(folder: str, data: str, memory: str, kills: int) -> bool:
+    """Kill a streamed epoch that often, go on each time, and return whether it ends as one that was left alone."""
+    fixed = [f"data.memory={memory}", "train.placement=one", "train.compile=safe", "train.chunk=4000"]
+    words = [sys.executable, "-m", "gym_jax", "train", "--data", data, *SETTINGS, *fixed, "run.save_seconds=2"]
+    whole, cut = Path(folder, "whole"), Path(folder, "cut")
+    seconds, _ = start([*words, "--run-dir", str(whole)])
+    again = [*words, "--run-dir", str(cut), "--resume", "auto"]
+    for _ in range(kills):
+        process = subprocess.Popen(again, stdout=subprocess.DEVNULL)
+        try:
+            process.wait(seconds / 2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    start(again)
+    same = all((whole / name).read_bytes() == (cut / name).read_bytes() for name in ("metrics.jsonl", "scores.json"))
+    resumed = (cut / "log.jsonl").read_text().count('"resumed"')
+    print(f"killed {kills} times, gone on {resumed} times: {'the same' if same else 'OTHER'} metrics and scores")
+    return same
+
+
 def main(given: argparse.Namespace) -> int:
     """Measure, print, save; return the exit status."""
     rows = 400_000 if given.quick else given.rows
@@ -106,6 +127,8 @@ def main(given: argparse.Namespace) -> int:
         data = f"{folder}/data"
         made, held = start([sys.executable, __file__, "--make", data, "--rows", str(rows)])
         size = sum(file.stat().st_size for file in Path(data).iterdir())
+        if given.kills:
+            return 0 if killed(folder, data, memory, given.kills) else 1
         for number in range(given.rounds):
             for name in list(arms)[:: 1 if number % 2 == 0 else -1]:
                 more = [*arms[name], *given.more]
@@ -148,6 +171,7 @@ if __name__ == "__main__":
     parser.add_argument("--memory", default="512MB")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--scratch", help="folder for data and runs; the system's own when left out")
+    parser.add_argument("--kills", type=int, default=0, help="kill an epoch that often and go on, instead of measuring")
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--make", help=argparse.SUPPRESS)
