@@ -64,7 +64,9 @@ def plan_run(config: Config, choices: dict[str, Any] | None = None, known: dict[
     """
     choices = choices or {}
     settled = {} if may_move(config.train, choices) else choices
-    request_cpu_devices(config.train.placement, settled.get("devices", config.train.devices))
+    # as many as at the beginning, or no compiled program that was kept would fit
+    opened, devices = settled.get("opened"), settled.get("devices", config.train.devices)
+    request_cpu_devices("auto" if opened else config.train.placement, opened or devices)
     task = task_of(config)
     prepared = task.prepare(config) if task.take_up is None or not known else task.take_up(config, known)
     stream = None

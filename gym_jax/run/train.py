@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from gym_jax.config.document import differences
 from gym_jax.config.schema import Config
 from gym_jax.data.split import Part
@@ -88,7 +90,8 @@ def train_run(
                 run.write_json(SURVEY, plan.stream.data.survey.to_json())
         readers = {} if plan.stream is None or plan.stream.readers == 1 else {"readers": plan.stream.readers}
         place = {} if plan.lanes else plan.place.names
-        run.write_json("choices.json", {"chunk": plan.chunk, **place, **readers})
+        opened = jax.local_device_count("cpu")
+        run.write_json("choices.json", {"chunk": plan.chunk, **place, **readers, "opened": opened})
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)
         pin_starts(config, run)

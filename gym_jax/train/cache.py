@@ -10,9 +10,6 @@ import jaxlib
 
 from gym_jax.errors import ConfigError, StorageError
 
-WORTH = 0.1
-"""Seconds of compiling from which a program is kept."""
-
 
 def keep_programs(folder: str | Path) -> Path:
     """Keep what this process compiles under `folder`, and take from there what was compiled before; return the place.
@@ -41,7 +38,7 @@ def keep_programs(folder: str | Path) -> Path:
             code="config.cache",
         )
     jax.config.update("jax_compilation_cache_dir", str(path))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return path
 

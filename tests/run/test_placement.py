@@ -124,3 +124,14 @@ def test_a_resume_asks_for_the_devices_it_began_with_and_counts_nothing(tmp_path
     planned = plan.plan_run(small_config(tmp_path, "mlp", "train.placement=cores"), choices)
     assert asked == [("cores", 3)]
     assert (planned.layout, planned.lanes, planned.chunk) == (make_layout("cores", 3), (), 5)
+
+
+def test_a_resume_opens_as_many_devices_as_were_open_when_it_began(tmp_path, monkeypatch):
+    """Programs that were compiled and kept fit only a process with as many, used or not."""
+    run = train_run(small_config(tmp_path, "mlp", "train.epochs=1"))
+    choices = json.loads((run.folder / "choices.json").read_text())
+    assert (choices["devices"], choices["opened"]) == (1, jax.local_device_count("cpu"))
+    asked = []
+    monkeypatch.setattr(plan, "request_cpu_devices", lambda placement, count: asked.append((placement, count)))
+    plan.plan_run(small_config(tmp_path, "mlp", "train.placement=one"), {**choices, "opened": 4})
+    assert asked == [("auto", 4)]
