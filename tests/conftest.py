@@ -8,7 +8,7 @@ from pathlib import Path
 COMPILED = tempfile.TemporaryDirectory(prefix="gym-jax-tests-")
 """Many tests build the same program anew; it is compiled once a session."""
 os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_NUM_CPU_DEVICES"] = "4"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # the same code, made by one thread: two processes of tests have a core each
