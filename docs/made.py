@@ -48,13 +48,89 @@ TRAIN = (
     "checkpoint:save_checkpoint,restore_checkpoint,read_metadata,saved_steps,find_damage",
 )
 """What of `gym_jax.train` is public."""
+BEGINS = {
+    "gym_jax.data": """
+import pandas as pd
+panel = generate_panel(series=2, days=2, gaps=0)
+split = split_by_time(panel)
+values = np.arange(8.0).reshape(4, 1, 2)
+seen, shares = np.ones((4, 1, 2), bool), np.arange(4.0)[:, None]
+cases = Cases(("load", "queue"), values, seen, target_names=("share",), targets=shares)
+""",
+    "gym_jax.models": """
+inputs = gym_jax.Inputs(past=jnp.arange(4 * 24 * 2.0).reshape(4, 24, 2))
+""",
+    "gym_jax.ops": """
+qkv = jnp.ones((1, 4, 2, 3 * 8))
+x, kernel, recurrent, bias = jnp.ones((5, 1, 3)), jnp.ones((3, 8)), jnp.ones((2, 8)), jnp.zeros(8)
+""",
+    "gym_jax.metrics": """
+forecast, truth = np.array([1.0, 2.0, 6.0]), np.array([2.0, 2.0, 4.0])
+totals = measure(forecast, truth, np.ones(3, bool), np.zeros(3, int), groups=1)
+""",
+    "gym_jax.optim": """
+import optax
+params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def step_of(tx, params):  # one step along a gradient of ones
+    gradient = jax.tree.map(jnp.ones_like, params)
+    updates, _ = tx.update(gradient, tx.init(params), params)
+    return optax.apply_updates(params, updates)
+
+
+def stepped(tx):
+    return {name: round(float(leaf.mean()), 3) for name, leaf in step_of(tx, params).items()}
+""",
+    "gym_jax.train": """
+import optax
+panel = gym_jax.data.generate_panel(series=2, days=1)
+rows = gym_jax.data.split_by_time(panel).train
+origins, series = gym_jax.data.origins(panel, rows, context=12, horizon=2, stride=8)
+scaler = gym_jax.data.fit_scaler(panel, rows)
+examples = gym_jax.data.make_windows(panel, scaler, origins, series, context=12, horizon=2)
+order = gym_jax.data.sequential(len(examples), 16)
+batch = jax.jit(examples.take)(jnp.arange(4))
+model, tx, layout = gym_jax.Linear(horizon=2, normalise="none"), optax.sgd(0.01), make_layout("one")
+begin = jax.jit(functools.partial(init_state, model, tx))
+start = begin(jax.random.key(0), batch.inputs)
+epoch = make_epoch(functools.partial(make_train_step, model, gym_jax.losses.mae, tx), layout)
+""",
+    "gym_jax.allocate": """
+hour = 3_600 * 10**9
+usage = 1 + 0.5 * np.sin(np.arange(24 * 14) * 2 * np.pi / 24)
+web = Workload("web", usage, first=0, step=hour)
+outcome = Outcome("web", np.array([1.0, 2.0, 4.0, 1.0]), np.array([2.0, 2.0, 3.0, 2.0]), np.zeros(4), step=hour)
+policies = {"max": make_policy("max"), "vpa": make_policy("vpa")}
+simulation = simulate([web], policies, Protocol(test_days=2, val_days=2, risks=(0.05,)))
+""",
+    "gym_jax.plugins": """
+import os
+from importlib.metadata import EntryPoint
+""",
+}
+"""What the examples of a page begin with, beside its names and what `COMMON` imports."""
+NOTATION = """
+Types are written shortly: `Float[Array, 'batch horizon targets']` is an array of floats with these axes (jaxtyping's
+notation; `Array` is JAX's, `ndarray` NumPy's), `float['> 0, < 1']` a number in this range. Errors are named where they
+are raised; [their exit codes](../exit-codes.md) are those of the commands. Every page says what its examples begin
+with, and the tests run them.
+""".strip()
+COMMON = """
+import functools
+import gym_jax
+import jax
+import jax.numpy as jnp
+import numpy as np
+"""
 
 
 def write_pages(folder: Path) -> None:
     """Write the pages into a folder; those that are already as they should be are left alone."""
     pages = {"commands": commands(), "settings": settings(), "exit-codes": exit_codes()}
     pages |= {f"api/{name}": api(name, words) for name, words in PACKAGES.items()}
-    pages["api/index"] = listing("Public names", list(PACKAGES.items()))
+    pages["api/index"] = listing("Public names", list(PACKAGES.items()), NOTATION)
     for name, text in pages.items():
         path = folder / f"{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,9 +207,17 @@ def exit_codes() -> str:
     return "\n".join(["# Exit codes", "", "| code | |", "| --- | --- |", *rows, ""])
 
 
+def begin_of(name: str) -> str:
+    """Return the code that the examples of a page rest on."""
+    chosen = {"gym_jax.run": RUN, "gym_jax.train": TRAIN}.get(name, ())
+    names = [f"from {name}.{one.replace(':', ' import ').replace(',', ', ')}" for one in chosen]
+    return COMMON + "\n".join(names or [f"from {name} import *"]) + BEGINS.get(name, "")
+
+
 def api(name: str, words: str) -> str:
     """Return the page of a package: every public name, from its docstring."""
-    parts = [f"# `{name}`", "", words, "", "```{eval-rst}"]
+    begin = ["Its examples begin with", "", "```python", *begin_of(name).strip().splitlines(), "```", ""]
+    parts = [f"# `{name}`", "", words, "", *begin, "```{eval-rst}"]
     elsewhere = (
         [thing for one in PACKAGES if one != name for _, thing in public_names(one)] if name == "gym_jax" else []
     )
@@ -162,11 +246,11 @@ def public_names(name: str) -> list[tuple[str, Any]]:
     return [(path, thing) for path, thing in found if inspect.isclass(thing) or inspect.isroutine(thing)]
 
 
-def listing(title: str, rows: list[tuple[str, str]]) -> str:
-    """Return a page that leads to others."""
+def listing(title: str, rows: list[tuple[str, str]], words: str) -> str:
+    """Return a page that leads to others, below some words."""
     lines = [f"| [`{name}`]({name}.md) | {words} |" for name, words in rows]
     tree = ["```{toctree}", ":hidden:", "", *(name for name, _ in rows), "```", ""]
-    return "\n".join([f"# {title}", "", "| | |", "| --- | --- |", *lines, "", *tree])
+    return "\n".join([f"# {title}", "", words, "", "| | |", "| --- | --- |", *lines, "", *tree])
 
 
 def _plain(text: str) -> str:

@@ -11,28 +11,47 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a library that is called prints nothing
 
 if TYPE_CHECKING:
-    from gym_jax import allocate, data, inference, losses, metrics, models, optim
-    from gym_jax.config.load import load_config
-    from gym_jax.data.panel import Panel
-    from gym_jax.data.read import read, read_frame
-    from gym_jax.data.windows import Windows
-    from gym_jax.models.linear import Linear
-    from gym_jax.models.lstm import LSTM
-    from gym_jax.models.mlp import MLP
-    from gym_jax.models.naive import Last, Seasonal
-    from gym_jax.models.transformer import Transformer
-    from gym_jax.run.evaluate import evaluate_run
-    from gym_jax.run.predict import predict_run
-    from gym_jax.run.train import resume_run, train_run
-    from gym_jax.train.average import evaluation_variables
-    from gym_jax.train.checkpoint import restore_checkpoint, save_checkpoint
-    from gym_jax.train.compile import jit
-    from gym_jax.train.find_rate import find_rate
-    from gym_jax.train.loop import train
-    from gym_jax.train.many import Pack, make_many_epoch, member, stack
-    from gym_jax.train.parallel import make_epoch, make_evaluation
-    from gym_jax.train.step import init_state, make_eval_step, make_train_step
-    from gym_jax.types import Batch, Inputs, Mean, TrainState
+    from gym_jax import allocate as allocate
+    from gym_jax import data as data
+    from gym_jax import inference as inference
+    from gym_jax import losses as losses
+    from gym_jax import metrics as metrics
+    from gym_jax import models as models
+    from gym_jax import optim as optim
+    from gym_jax.config.load import load_config as load_config
+    from gym_jax.data.panel import Panel as Panel
+    from gym_jax.data.read import read as read
+    from gym_jax.data.read import read_frame as read_frame
+    from gym_jax.data.windows import Windows as Windows
+    from gym_jax.models.linear import Linear as Linear
+    from gym_jax.models.lstm import LSTM as LSTM
+    from gym_jax.models.mlp import MLP as MLP
+    from gym_jax.models.naive import Last as Last
+    from gym_jax.models.naive import Seasonal as Seasonal
+    from gym_jax.models.transformer import Transformer as Transformer
+    from gym_jax.run.evaluate import evaluate_run as evaluate_run
+    from gym_jax.run.predict import predict_run as predict_run
+    from gym_jax.run.train import resume_run as resume_run
+    from gym_jax.run.train import train_run as train_run
+    from gym_jax.train.average import evaluation_variables as evaluation_variables
+    from gym_jax.train.checkpoint import restore_checkpoint as restore_checkpoint
+    from gym_jax.train.checkpoint import save_checkpoint as save_checkpoint
+    from gym_jax.train.compile import jit as jit
+    from gym_jax.train.find_rate import find_rate as find_rate
+    from gym_jax.train.loop import train as train
+    from gym_jax.train.many import Pack as Pack
+    from gym_jax.train.many import make_many_epoch as make_many_epoch
+    from gym_jax.train.many import member as member
+    from gym_jax.train.many import stack as stack
+    from gym_jax.train.parallel import make_epoch as make_epoch
+    from gym_jax.train.parallel import make_evaluation as make_evaluation
+    from gym_jax.train.step import init_state as init_state
+    from gym_jax.train.step import make_eval_step as make_eval_step
+    from gym_jax.train.step import make_train_step as make_train_step
+    from gym_jax.types import Batch as Batch
+    from gym_jax.types import Inputs as Inputs
+    from gym_jax.types import Mean as Mean
+    from gym_jax.types import TrainState as TrainState
 
 _HOMES = {
     "Batch": "types",
@@ -75,15 +94,17 @@ _MODULES = ("allocate", "data", "inference", "losses", "metrics", "models", "opt
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"gym_jax.{_HOMES[name]}"), name)
-    elif name in _MODULES:
-        value = import_module(f"gym_jax.{name}")
-    else:
-        raise AttributeError(f"module 'gym_jax' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers know the names by the imports above, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            value = getattr(import_module(f"gym_jax.{_HOMES[name]}"), name)
+        elif name in _MODULES:
+            value = import_module(f"gym_jax.{name}")
+        else:
+            raise AttributeError(f"module 'gym_jax' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

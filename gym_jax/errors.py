@@ -11,6 +11,14 @@ class GymJaxError(Exception):
     """An error a user can act on: message, hint and a command to try.
 
     `code` names it for machines (`data.duplicates`), `exit_code` is what the command line leaves with.
+
+    >>> error = ConfigError("unknown key `optim.rl`", hint="did you mean `optim.lr`?", attempt="gymjax config show")
+    >>> print("\\n".join(error.lines()))
+    error: unknown key `optim.rl`
+    hint: did you mean `optim.lr`?
+    try: gymjax config show
+    >>> error.exit_code, error.code
+    (2, 'config.invalid')
     """
 
     exit_code = 1
@@ -43,18 +51,30 @@ class GymJaxError(Exception):
 
 
 class RunFailed(GymJaxError):
-    """The run itself failed (exit 1)."""
+    """The run itself failed (exit 1).
+
+    >>> RunFailed("the server does not answer").exit_code
+    1
+    """
 
 
 class ConfigError(GymJaxError):
-    """A wrong word or value in a configuration or on the command line (exit 2)."""
+    """A wrong word or value in a configuration or on the command line (exit 2).
+
+    >>> ConfigError("no such setting").facts()["try"]
+    'gymjax config show'
+    """
 
     exit_code, code = 2, "config.invalid"
     usual_hint, usual_attempt = "every setting and what it may be is listed there", "gymjax config show"
 
 
 class DataError(GymJaxError):
-    """The data are missing, unreadable or not what the configuration says (exit 3)."""
+    """The data are missing, unreadable or not what the configuration says (exit 3).
+
+    >>> DataError("no rows", code="data.empty").code
+    'data.empty'
+    """
 
     exit_code, code = 3, "data.invalid"
     usual_hint, usual_attempt = "everything that is wrong with the data is counted there", "gymjax data check FILE"
@@ -63,39 +83,63 @@ class DataError(GymJaxError):
 
 
 class CheckpointError(GymJaxError):
-    """A checkpoint or run is missing, incompatible or damaged (exit 4)."""
+    """A checkpoint or run is missing, incompatible or damaged (exit 4).
+
+    >>> CheckpointError("no run at runs/a").exit_code
+    4
+    """
 
     exit_code, code = 4, "checkpoint.invalid"
     usual_hint, usual_attempt = "the runs that can be read are listed there", "gymjax runs list"
 
 
 class Diverged(GymJaxError):
-    """The loss is no longer a finite number (exit 5)."""
+    """The loss is no longer a finite number (exit 5).
+
+    >>> Diverged("the loss is nan").exit_code
+    5
+    """
 
     exit_code, code = 5, "run.diverged"
 
 
 class StorageError(GymJaxError):
-    """The disk refuses: full, read-only or gone (exit 6)."""
+    """The disk refuses: full, read-only or gone (exit 6).
+
+    >>> StorageError("the disk is full").exit_code
+    6
+    """
 
     exit_code, code = 6, "storage.failed"
     usual_hint, usual_attempt = "free space, or write somewhere else", "df -h ."
 
 
 class PeerError(GymJaxError):
-    """Another process of the run is gone, or the watchdog fired (exit 7)."""
+    """Another process of the run is gone, or the watchdog fired (exit 7).
+
+    >>> PeerError("process 1 is gone").exit_code
+    7
+    """
 
     exit_code, code = 7, "run.peer"
 
 
 class MissingExtra(GymJaxError):
-    """An optional package or plug-in is not installed (exit 8)."""
+    """An optional package or plug-in is not installed (exit 8).
+
+    >>> MissingExtra("onnxruntime is not installed", attempt="pip install 'gym-jax[onnx]'").lines()[1]
+    "try: pip install 'gym-jax[onnx]'"
+    """
 
     exit_code, code = 8, "extra.missing"
 
 
 class GateFailed(GymJaxError):
-    """A quality gate was not passed (exit 9). `document` is what the command would have printed."""
+    """A quality gate was not passed (exit 9). `document` is what the command would have printed.
+
+    >>> GateFailed("mae is 0.3, not below 0.2", document={"mae": 0.3}).document
+    {'mae': 0.3}
+    """
 
     exit_code, code = 9, "gate.failed"
     usual_hint, usual_attempt = "every gate and its value are in the table", "gymjax evaluate RUN"
@@ -106,13 +150,21 @@ class GateFailed(GymJaxError):
 
 
 class RunInUse(GymJaxError):
-    """Another process holds the run folder (exit 75)."""
+    """Another process holds the run folder (exit 75).
+
+    >>> RunInUse("another process trains runs/a").exit_code
+    75
+    """
 
     exit_code, code = 75, "run.in_use"
 
 
 class Interrupted(GymJaxError):
-    """A signal stopped the run after it was saved (exit 130 for Ctrl-C, 143 for SIGTERM)."""
+    """A signal stopped the run after it was saved (exit 130 for Ctrl-C, 143 for SIGTERM).
+
+    >>> Interrupted("saved", exit_code=143).exit_code
+    143
+    """
 
     code = "run.interrupted"
 
@@ -139,7 +191,11 @@ EXIT_CODES = {
 
 
 def gathered(problems: Sequence[E], *, code: str) -> E:
-    """Return the only problem as it is, or several as one of their kind that says all, named `code`."""
+    """Return the only problem as it is, or several as one of their kind that says all, named `code`.
+
+    >>> gathered([DataError("no rows"), DataError("no times")], code="data.invalid").message
+    'no rows; no times'
+    """
     if len(problems) == 1:
         return problems[0]
     hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
@@ -161,7 +217,11 @@ def _together(attempts: list[str]) -> str | None:
 
 
 def nearest(word: str, words: Iterable[str], *, likeness: float = 0.6) -> str | None:
-    """Return the word a user most likely meant, if any is as near as `likeness` (1: the same)."""
+    """Return the word a user most likely meant, if any is as near as `likeness` (1: the same).
+
+    >>> nearest("peak_rl", ["peak_lr", "weight_decay"])
+    'peak_lr'
+    """
     words = list(words)
     lowered = {known.lower(): known for known in words}
     found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=likeness)
@@ -169,7 +229,13 @@ def nearest(word: str, words: Iterable[str], *, likeness: float = 0.6) -> str | 
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return a hint: the nearest right word, or all of them."""
+    """Return a hint: the nearest right word, or all of them.
+
+    >>> did_you_mean("peak_rl", ["peak_lr", "weight_decay"])
+    'did you mean `peak_lr`?'
+    >>> did_you_mean("x", ["peak_lr", "weight_decay"])
+    'choose from peak_lr, weight_decay'
+    """
     words = sorted(words)
     found = nearest(word, words)
     return f"did you mean `{found}`?" if found else f"choose from {', '.join(words)}"

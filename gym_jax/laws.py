@@ -31,52 +31,88 @@ NEAR = 1e-6
 
 
 def fields_of(make: Make) -> frozenset[str]:
-    """Return the names of the fields that a module takes."""
+    """Return the names of the fields that a module takes.
+
+    >>> sorted(fields_of(gym_jax.models.Last))[:3]
+    ['horizon', 'name', 'parent']
+    """
     module: Any = make.func if isinstance(make, functools.partial) else make
     return frozenset(field.name for field in dataclasses.fields(module))
 
 
 def make_past(channels: int = 2, rows: int = BATCH, size: float = 1.0) -> Float[Array, "rows steps channels"]:
-    """Return noise in multiples of 1/64, so that sums with other such numbers are exact."""
+    """Return noise in multiples of 1/64, so that sums with other such numbers are exact.
+
+    >>> make_past(channels=3).shape
+    (4, 16, 3)
+    """
     noise = np.random.default_rng(channels).normal(size=(rows, CONTEXT, channels))
     return jnp.asarray(np.round(noise * 64) / 64 * size, jnp.float32)
 
 
 def make_mask(channels: int = 2) -> Bool[Array, "rows steps channels"]:
-    """Return gaps at random, at the end of one row, and one row whole."""
+    """Return gaps at random, at the end of one row, and one row whole.
+
+    >>> make_mask().shape, bool(make_mask()[1].all())
+    ((4, 16, 2), True)
+    """
     mask = np.random.default_rng(7).random((BATCH, CONTEXT, channels)) > 0.3
     mask[0, -3:], mask[1] = False, True
     return jnp.asarray(mask)
 
 
 def build(make: Make, outputs: int = 1, **given: Any) -> Any:
-    """Return a model; `given` are fields that it may have."""
+    """Return a model with the laws' own horizon; `given` are fields that it may have.
+
+    >>> build(gym_jax.models.Last, dropout=0.5).horizon
+    5
+    """
     wanted = {**given, **({"outputs": outputs} if outputs > 1 else {})}
     return make(horizon=HORIZON, **{name: value for name, value in wanted.items() if name in fields_of(make)})
 
 
 @functools.cache
 def started(make: Make, outputs: int = 1, *, targets: int = 2, channels: int = 2, **given: Any) -> tuple[Any, Any, Any]:
-    """Return a model, its variables and its compiled forecast; `given` are fields that it may have."""
+    """Return a model, its variables and its compiled forecast; `given` are fields that it may have.
+
+    >>> model, variables, forecast = started(gym_jax.models.Last)
+    >>> forecast(variables, gym_jax.Inputs(past=make_past())).shape
+    (4, 5, 2)
+    """
     model = build(make, outputs, targets=targets, **given)
     variables = model.init(jax.random.key(0), Inputs(past=make_past(channels)))
     return model, variables, jax.jit(functools.partial(model.apply, train=False))
 
 
 def hold(true: Any, otherwise: str) -> None:
-    """Raise AssertionError when something does not hold; `assert` would vanish under `python -O`."""
+    """Raise AssertionError when something does not hold; `assert` would vanish under `python -O`.
+
+    >>> hold(2 > 1, "two is more")
+    >>> hold(jnp.array([True, False]), "one of them is not")
+    Traceback (most recent call last):
+    AssertionError: one of them is not
+    """
     if not bool(np.all(true)):
         raise AssertionError(otherwise)
 
 
 def close(got: Any, expected: Any, tolerance: float = NEAR) -> bool:
-    """Return whether numbers lie within a tolerance, relative to the largest."""
+    """Return whether numbers lie within a tolerance, relative to the largest.
+
+    >>> close([1.0, 2.0], [1.0, 2.0 + 1e-9]), close([1.0], [1.1])
+    (True, False)
+    """
     expected = np.asarray(expected)
     return bool(np.all(np.abs(np.asarray(got) - expected) <= tolerance * np.abs(expected).max()))
 
 
 def forecast_is_finite(make: Make, *, outputs: int = 1, targets: int = 2, channels: int = 3) -> None:
-    """A finite float32 value for every row, step and target, also where values are missing."""
+    """Hold that there is a finite float32 value for every row, step and target, also where values are missing.
+
+    The laws return nothing and raise AssertionError, which says what does not hold.
+
+    >>> forecast_is_finite(gym_jax.models.Last)
+    """
     _, variables, forecast = started(make, outputs, targets=targets, channels=channels)
     answer = forecast(variables, Inputs(past=make_past(channels), mask=make_mask(channels)))
     shape = (BATCH, HORIZON, targets, outputs)[: 3 + (outputs > 1)]
@@ -86,14 +122,14 @@ def forecast_is_finite(make: Make, *, outputs: int = 1, targets: int = 2, channe
 
 
 def compiled_is_eager(make: Make, *, outputs: int = 1) -> None:
-    """The compiled forecast is the one of operation by operation."""
+    """Hold that the compiled forecast is the one of operation by operation; as `forecast_is_finite`."""
     inputs = Inputs(past=make_past(), mask=make_mask())
     model, variables, forecast = started(make, outputs)
     hold(close(forecast(variables, inputs), model.apply(variables, inputs)), "compiled, the forecast is another")
 
 
 def row_is_alone(make: Make, *, outputs: int = 1) -> None:
-    """A row of a batch depends on itself only, and does depend on itself."""
+    """Hold that a row of a batch depends on itself only, and does depend on itself; as `forecast_is_finite`."""
     inputs = Inputs(past=make_past(), mask=make_mask())
     assert inputs.past is not None
     assert inputs.mask is not None
@@ -106,7 +142,7 @@ def row_is_alone(make: Make, *, outputs: int = 1) -> None:
 
 
 def masked_is_unseen(make: Make, **given: Any) -> None:
-    """What lies under the mask changes no bit."""
+    """Hold that what lies under the mask changes no bit; as `forecast_is_finite`."""
     past, mask = make_past(), make_mask().at[2].set(False)
     inputs = Inputs(past=jnp.where(mask, past, 0), mask=mask)
     _, variables, forecast = started(make, **given)
@@ -117,7 +153,10 @@ def masked_is_unseen(make: Make, **given: Any) -> None:
 
 
 def dropout_is_of_training(make: Make) -> None:
-    """Without training a forecast draws nothing; in training, where there is dropout, it follows from the key."""
+    """Hold that without training a forecast draws nothing; in training, dropout follows from the key.
+
+    As `forecast_is_finite`.
+    """
     inputs = Inputs(past=make_past())
     model, variables, _ = started(make, dropout=0.2)
 
@@ -132,7 +171,7 @@ def dropout_is_of_training(make: Make) -> None:
 
 
 def overfits_one_batch(make: Make, *, outputs: int = 1, **given: Any) -> None:
-    """A few hundred steps bring the loss of one batch below a tenth.
+    """Hold that a few hundred steps bring the loss of one batch below a tenth; as `forecast_is_finite`.
 
     Several outputs learn different things: the target, and one more and one less.
     """
@@ -167,7 +206,10 @@ MODEL_LAWS: dict[str, Callable[[Make], None]] = {
 
 
 def loss_is_elementwise(loss: Callable[..., Any]) -> None:
-    """A value of each element, which no other changes; finite with its gradient, and least where all is right."""
+    """Hold that a loss has a value of each element, which no other changes.
+
+    It is finite with its gradient, and least where all is right. As `forecast_is_finite`.
+    """
     target = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)), jnp.float32)
     error = jnp.asarray(np.random.default_rng(1).normal(size=(3, 4)), jnp.float32)
     found, right = loss(target + error, target), loss(target, target)
@@ -182,7 +224,12 @@ def loss_is_elementwise(loss: Callable[..., Any]) -> None:
 
 
 def policy_is_blind(policy: Callable[..., Any], *, request: bool = True) -> None:
-    """An answer for each decision, which nothing at or after it changes; gaps are no usage."""
+    """Hold that a policy has an answer for each decision, which nothing at or after it changes; gaps are no usage.
+
+    As `forecast_is_finite`.
+
+    >>> policy_is_blind(gym_jax.allocate.make_policy("max"))
+    """
     step = 300 * SECOND
     day, hours = DAY // step, np.arange(8 * (DAY // step)) / 12
     usage = 1 + 0.5 * np.sin(2 * np.pi * hours / 24) + 0.1 * np.random.default_rng(0).random(len(hours))

@@ -7,7 +7,6 @@ A loss of `LOSSES` wants a prediction of the target's shape; one of `HEAD_LOSSES
 import math
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -18,38 +17,47 @@ from jaxtyping import Array, Float, Int
 
 from gym_jax.errors import ConfigError, did_you_mean
 from gym_jax.plugins import Registry, function
-from gym_jax.ranges import FLOOR, Share, nearest_level
+from gym_jax.ranges import FLOOR, Share, nearest_level, rising
 
 Elementwise = Float[Array, "*shape"]
-
-
-def rising(levels: Sequence[float]) -> bool:
-    """Return whether each level is above the one before."""
-    return all(low < high for low, high in pairwise(levels))
-
-
 Levels = Annotated[tuple[Annotated[float, Gt(0), Lt(1)], ...], MinLen(1), Predicate(rising)]
 
 
 def mse(prediction: Elementwise, target: Elementwise) -> Elementwise:
-    """Return the squared error."""
+    """Return the squared error.
+
+    >>> mse(jnp.array([1.0, 3.0]), jnp.array([2.0, 5.0]))
+    Array([1., 4.], dtype=float32)
+    """
     return jnp.square(prediction - target)
 
 
 def mae(prediction: Elementwise, target: Elementwise) -> Elementwise:
-    """Return the absolute error."""
+    """Return the absolute error.
+
+    >>> mae(jnp.array([1.0, 3.0]), jnp.array([2.0, 5.0]))
+    Array([1., 2.], dtype=float32)
+    """
     return jnp.abs(prediction - target)
 
 
 def huber(prediction: Elementwise, target: Elementwise, *, delta: Annotated[float, Gt(0)] = 1.0) -> Elementwise:
-    """Return half the squared error up to `delta`, linear beyond (Huber 1964)."""
+    """Return half the squared error up to `delta`, linear beyond (Huber 1964).
+
+    >>> huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]))
+    Array([0.125, 2.5  ], dtype=float32)
+    """
     error = jnp.abs(prediction - target)
     inside = jnp.minimum(error, delta)
     return 0.5 * inside * inside + delta * (error - inside)
 
 
 def log_cosh(prediction: Elementwise, target: Elementwise) -> Elementwise:
-    """Return the logarithm of the hyperbolic cosine of the error: half its square near 0, linear far out."""
+    """Return the logarithm of the hyperbolic cosine of the error: half its square near 0, linear far out.
+
+    >>> log_cosh(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0])).round(3)
+    Array([0.12 , 2.309], dtype=float32)
+    """
     error = jnp.abs(prediction - target)
     # Two forms of one function: the first overflows far out, the second cancels near zero.
     near = jnp.log1p(2 * jnp.square(jnp.sinh(jnp.minimum(error, 1) / 2)))
@@ -60,7 +68,11 @@ def log_cosh(prediction: Elementwise, target: Elementwise) -> Elementwise:
 def pinball(
     prediction: Elementwise, target: Elementwise, *, quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
 ) -> Elementwise:
-    """Return the quantile loss: `quantile` times what is missing, `1 - quantile` times what is too much."""
+    """Return the quantile loss: `quantile` times what is missing, `1 - quantile` times what is too much.
+
+    >>> pinball(jnp.array([1.0, 3.0]), jnp.array([2.0, 2.0]), quantile=0.75)
+    Array([0.75, 0.25], dtype=float32)
+    """
     error = target - prediction
     return jnp.maximum(quantile * error, (quantile - 1) * error)
 
@@ -77,6 +89,9 @@ def quantiles(
     `form` is for the head that makes them: `free` ones may cross and are put in order where they are read, those of
     `around` rise from the middle level outwards. Raises ValueError when the levels do not rise within (0, 1), or are
     not as many as the outputs.
+
+    >>> quantiles(jnp.array([[1.0, 2.0], [5.0, 6.0]]), jnp.array([4.0, 4.0]), levels=(0.5, 0.75))
+    Array([1.5, 0.5], dtype=float32)
     """
     if not levels or not rising((0, *levels, 1)):
         raise ValueError(f"levels={levels} must rise strictly within (0, 1)")
@@ -86,7 +101,13 @@ def quantiles(
 
 
 def gaussian(prediction: Float[Array, "*shape 2"], target: Elementwise) -> Elementwise:
-    """Return the negative log-likelihood of a normal distribution, in nats; `mean_and_deviation` says which one."""
+    """Return the negative log-likelihood of a normal distribution, in nats; `mean_and_deviation` says which one.
+
+    Raises ValueError when the last axis has not two outputs.
+
+    >>> gaussian(jnp.array([[0.0, 1.0], [0.0, 2.0]]), jnp.array([0.0, 0.0])).round(3)
+    Array([0.92 , 1.613], dtype=float32)
+    """
     mean, deviation = mean_and_deviation(prediction)
     return 0.5 * jnp.square((target - mean) / deviation) + jnp.log(deviation) + 0.5 * math.log(2 * math.pi)
 
@@ -96,7 +117,11 @@ def mean_and_deviation(prediction: Float[Array, "*shape 2"]) -> tuple[Elementwis
 
     Both outputs are locations: the mean, and a second one that lies above it by the deviation, as a head of the form
     `rising` makes it; `FLOOR` is added. So a model restores a normalised window by applying the same shift and scale
-    to both: the shift leaves the distance as it is, the scale stretches it as it stretches the mean.
+    to both: the shift leaves the distance as it is, the scale stretches it as it stretches the mean. Raises ValueError
+    when the last axis has not two outputs.
+
+    >>> mean_and_deviation(jnp.array([[0.0, 1.0], [10.0, 12.0]]))
+    (Array([ 0., 10.], dtype=float32), Array([1.001, 2.001], dtype=float32))
     """
     _refuse_outputs(prediction, 2, "gaussian")
     mean, above = prediction[..., 0], prediction[..., 1]
@@ -104,7 +129,11 @@ def mean_and_deviation(prediction: Float[Array, "*shape 2"]) -> tuple[Elementwis
 
 
 def form_of(kind: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Literal["free", "rising", "around"]:
-    """Return how the outputs that a loss wants for each target must rise. Raises ConfigError when it is unknown."""
+    """Return how the outputs that a loss wants for each target must rise. Raises ConfigError when it is unknown.
+
+    >>> form_of("mae"), form_of("gaussian"), form_of("quantiles", {"form": "around"})
+    ('free', 'rising', 'around')
+    """
     _refuse_unknown(kind)
     if kind == "quantiles":
         return "around" if settings.get("form") == "around" else "free"
@@ -118,6 +147,9 @@ def cross_entropy(
 
     The share `smoothing` of the truth is spread over all classes (Szegedy et al. 2016). A target that is no class costs
     NaN, so that it cannot pass for one.
+
+    >>> cross_entropy(jnp.array([[0.0, 0.0], [0.0, 9.0]]), jnp.array([0, 1])).round(3)
+    Array([0.693, 0.   ], dtype=float32)
     """
     classes = prediction.shape[-1]
     likelihood = jax.nn.log_softmax(prediction)
@@ -131,6 +163,9 @@ def outputs_of(kind: str, settings: Mapping[str, Any], *, classes: int = 0) -> i
     """Return how many outputs the loss wants for each target; with 1 the prediction has the target's shape.
 
     Raises ConfigError when the kind is unknown, or labels are asked for without `classes`.
+
+    >>> outputs_of("mae", {}), outputs_of("quantiles", {"levels": (0.1, 0.5, 0.9)})
+    (1, 3)
     """
     _refuse_unknown(kind)
     if kind == "cross_entropy" and classes < 2:
@@ -147,6 +182,9 @@ def point_of(kind: str, settings: Mapping[str, Any]) -> Callable[[Array], Array]
 
     The prediction itself for `LOSSES`, the level nearest the median (the lower of two) for quantiles, the mean for a
     normal distribution, the likeliest class for labels. Raises ConfigError when the kind is unknown.
+
+    >>> point_of("gaussian", {})(jnp.array([[0.0, 1.0], [10.0, 12.0]]))
+    Array([ 0., 10.], dtype=float32)
     """
     _refuse_unknown(kind)
     middle = nearest_level(_levels(settings), 0.5)
@@ -164,6 +202,11 @@ def quantiles_of(
     """Return levels and the function from a prediction to their quantiles along a last axis; no level for a point.
 
     Those of `quantiles` are as trained, whatever is asked; a distribution has any `levels`, by default the same ones.
+    The quantiles have the target's shape and one more axis, [..., levels].
+
+    >>> levels, view = quantiles_of("quantiles", {"levels": (0.1, 0.5, 0.9)})
+    >>> levels, view(jnp.array([1.0, 4.0, 2.0]))
+    ((0.1, 0.5, 0.9), Array([1., 2., 4.], dtype=float32))
     """
     levels = _levels(settings) if levels is None or kind == "quantiles" else tuple(levels)
     if kind == "quantiles":
@@ -186,6 +229,9 @@ def bands_of(
 
     Of trained quantiles the two nearest to the ends wanted, of a distribution its own; a point is both of its ends.
     Raises ConfigError when the kind is unknown.
+
+    >>> bands_of("quantiles", {"levels": (0.1, 0.5, 0.9)}, (0.8,))(jnp.array([1.0, 2.0, 4.0]))
+    Array([[1., 4.]], dtype=float32)
     """
     point = point_of(kind, settings)
     wanted = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
@@ -211,7 +257,13 @@ def _levels(settings: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def loss_of(kind: str) -> Callable[..., Array]:
-    """Return a loss by name, a plug-in's too. Raises KeyError when there is none."""
+    """Return a loss by name, a plug-in's too: a function of [...] and, of `HEAD_LOSSES`, [..., outputs] to [...].
+
+    Raises KeyError when there is none.
+
+    >>> loss_of("huber")(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), delta=2.0)
+    Array([0.125, 4.   ], dtype=float32)
+    """
     return HEAD_LOSSES[kind] if kind in HEAD_LOSSES else LOSSES[kind]
 
 

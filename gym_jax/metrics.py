@@ -21,14 +21,23 @@ ROUNDING = 1e-12
 class Totals(NamedTuple):
     """Sums over observed elements of each group (a series, a horizon step, or all): arrays of shape [groups].
 
-    `mean` and `spread` (sum of squared deviations) of the truth merge by Chan's formula, which keeps the variance of
-    values near 1e9.
+    `mean` and `spread` (sum of squared deviations) of the truth merge by the formula of Chan et al. (1983), which keeps
+    the variance of values near 1e9.
+
+    >>> half = measure(np.array([1.0]), np.array([2.0]), np.array([True]), np.array([0]), 1)
+    >>> both = half.merge(measure(np.array([5.0]), np.array([2.0]), np.array([True]), np.array([0]), 1))
+    >>> both.count.tolist(), mae(both).tolist()
+    ([2.0], [2.0])
     """
 
     count: Float[np.ndarray, " groups"]  # type: ignore[assignment]
+    """How many elements were observed."""
     absolute: Float[np.ndarray, " groups"]
+    """The sum of absolute errors, in the data's units."""
     squared: Float[np.ndarray, " groups"]
+    """The sum of squared errors, in their square."""
     relative: Float[np.ndarray, " groups"]
+    """The sum of `200 |forecast - truth| / (|forecast| + |truth|)`, in percent."""
     mean: Float[np.ndarray, " groups"]
     spread: Float[np.ndarray, " groups"]
 
@@ -68,7 +77,14 @@ def measure(
     group: Int[np.ndarray, "..."],
     groups: int,
 ) -> Totals:
-    """Return the totals of one chunk; `group` says which group each element belongs to."""
+    """Return the totals of one chunk; `group` says which group each element belongs to.
+
+    `forecast`, `truth`, `observed` and `group` have one shape, or shapes that broadcast to one.
+
+    >>> totals = measure(np.array([1.0, 5.0]), np.array([2.0, 2.0]), np.array([True, True]), np.array([0, 1]), 2)
+    >>> totals.absolute.tolist()
+    [1.0, 3.0]
+    """
     f, y, g = (np.asarray(x)[observed] for x in np.broadcast_arrays(forecast, truth, group))
     f, y = f.astype(np.float64), y.astype(np.float64)
     error = np.abs(f - y)
@@ -88,33 +104,59 @@ def measure(
 
 
 def mse(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
-    """Return the mean squared error."""
+    """Return the mean squared error.
+
+    >>> mse(totals).tolist()
+    [1.6666666666666667]
+    """
     return totals.squared / totals.count
 
 
 def mae(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
-    """Return the mean absolute error."""
+    """Return the mean absolute error.
+
+    >>> mae(totals).tolist()
+    [1.0]
+    """
     return totals.absolute / totals.count
 
 
 def rmse(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
-    """Return the root of the mean squared error."""
+    """Return the root of the mean squared error.
+
+    >>> rmse(totals).round(3).tolist()
+    [1.291]
+    """
     return np.sqrt(mse(totals))
 
 
 def r2(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
-    """Return the coefficient of determination; NaN where the truth does not vary."""
+    """Return the coefficient of determination, of a truth that varies; NaN of any other.
+
+    It is 1 less the squared errors over the squared deviations of the truth from its mean.
+
+    >>> r2(totals).round(3).tolist()
+    [-0.875]
+    """
     varies = totals.spread > totals.count * (ROUNDING * totals.mean) ** 2
     return np.where(varies, 1 - totals.squared / totals.spread, np.nan)
 
 
 def smape(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
-    """Return the symmetric mean absolute percentage error."""
+    """Return the symmetric mean absolute percentage error, in percent from 0 to 200.
+
+    >>> smape(totals).round(2).tolist()
+    [35.56]
+    """
     return totals.relative / totals.count
 
 
 def mase(totals: Totals, naive: PerGroup | None = None) -> PerGroup:
-    """Return the mean absolute error over the `naive` one; NaN where that is 0 or not known."""
+    """Return the mean absolute error over the `naive` one (Hyndman and Koehler 2006); NaN where that is 0 or not known.
+
+    >>> mase(totals, np.array([2.0])).tolist()
+    [0.5]
+    """
     if naive is None:
         return np.full_like(totals.absolute, np.nan)
     return np.where(naive > 0, mae(totals) / naive, np.nan)
@@ -157,13 +199,20 @@ def summarise(totals: Totals, naive: PerGroup | None = None, more: Iterable[str]
 
     `naive` is the mean absolute seasonal naive error on the training rows, in the data's units, for MASE; `more` names
     metrics of plug-ins.
+
+    >>> {name: round(float(value[0]), 3) for name, value in summarise(totals, np.array([2.0])).items()}
+    {'mse': 1.667, 'mae': 1.0, 'rmse': 1.291, 'r2': -0.875, 'smape': 35.556, 'mase': 0.5}
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return {name: METRICS[name](totals, naive) for name in dict.fromkeys([*METRICS, *more])}
 
 
 def added(block: Mapping[str, Any]) -> list[str]:
-    """Return the metrics of plug-ins among the scores of a target."""
+    """Return the metrics of plug-ins among the scores of a target.
+
+    >>> added({"mae": 1.0, "count": 3, "pinball_99": 0.2})
+    ['pinball_99']
+    """
     return [name for name, value in block.items() if not METRICS.is_own(name) and isinstance(value, float | None)]
 
 
@@ -174,7 +223,12 @@ def naive_errors(
     ends: Int[np.ndarray, " series"],
     season: int,
 ) -> Float[np.ndarray, "series targets"]:
-    """Return per series the mean of `|y[t] - y[t - season]|` over rows `begin + season <= t < end`; NaN of none."""
+    """Return per series the mean of `|y[t] - y[t - season]|` over rows `begin + season <= t < end`; NaN of none.
+
+    >>> values = np.array([[1.0], [3.0], [2.0], [6.0]])
+    >>> naive_errors(values, np.ones((4, 1), bool), np.array([0]), np.array([4]), season=2).tolist()
+    [[2.0]]
+    """
     out = np.full((len(begins), values.shape[1]), np.nan)
     for i, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         if end - begin > season:
@@ -186,7 +240,11 @@ def naive_errors(
 
 
 def plain(value: Any) -> Any:
-    """Return a JSON value: rounded to nothing, NaN and infinity as null."""
+    """Return a JSON value: an array of any shape as lists, rounded to nothing, NaN and infinity as null.
+
+    >>> plain(np.array([1.5, np.nan]))
+    [1.5, None]
+    """
     if isinstance(value, np.ndarray):
         return [plain(v) for v in value.tolist()]
     if isinstance(value, float | np.floating):

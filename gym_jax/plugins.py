@@ -30,12 +30,22 @@ WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 class Plugin(NamedTuple):
-    """A thing that an installed package adds; `entry` says where it is, and is not imported yet."""
+    """A thing that an installed package adds; `entry` says where it is, and is not imported yet.
+
+    >>> entry = EntryPoint("gru", "gru_model:GRU", "gym_jax.models")
+    >>> plugin = Plugin("models", "gru", "gru-model", "1.0", entry)
+    >>> plugin.words
+    'plug-in `gru` (models) of gru-model 1.0'
+    """
 
     group: str
+    """What it adds: one of `GROUPS`."""
     name: str
+    """By which it is asked for."""
     package: str
+    """The package that was installed."""
     version: str
+    """Of that package."""
     entry: "EntryPoint"
 
     @property
@@ -50,23 +60,41 @@ class Plugin(NamedTuple):
 
 
 def enabled() -> bool:
-    """Return whether plug-ins are looked for."""
+    """Return whether plug-ins are looked for.
+
+    >>> os.environ["GYMJAX_PLUGINS"] = "0"
+    >>> enabled()
+    False
+    >>> del os.environ["GYMJAX_PLUGINS"]
+    """
     return os.environ.get(SWITCH, "").strip().lower() not in OFF
 
 
 def installed(group: str) -> tuple[Plugin, ...]:
-    """Return the plug-ins of a group by name; none when they are switched off."""
+    """Return the plug-ins of a group by name; none when they are switched off.
+
+    >>> isinstance(installed("models"), tuple)
+    True
+    """
     return tuple(plugin for plugin in scan() if plugin.group == group) if enabled() else ()
 
 
 def names_in(group: str) -> tuple[str, ...]:
-    """Return the names in a group that can be asked for, each once."""
+    """Return the names in a group that can be asked for, each once.
+
+    >>> isinstance(names_in("models"), tuple)
+    True
+    """
     return tuple(dict.fromkeys(plugin.name for plugin in installed(group) if NAME.fullmatch(plugin.name)))
 
 
 @cache
 def scan() -> tuple[Plugin, ...]:
-    """Return every plug-in there is, switched off or not, by group and name; the metadata are read once a process."""
+    """Return every plug-in there is, switched off or not, by group and name; the metadata are read once a process.
+
+    >>> all(plugin.group in GROUPS for plugin in scan())
+    True
+    """
     from importlib.metadata import entry_points  # not above: completion and --help do without
 
     try:
@@ -83,6 +111,10 @@ class Registry(dict[str, T]):
     """The house's own things by name; `registry[name]` finds those of plug-ins as well.
 
     Iterating, `in` and `len` are of the house's own, so that nothing of a plug-in is imported unasked; `names` has all.
+
+    >>> colours = Registry("plots", {"ink": len}, function)
+    >>> colours["ink"]("abc"), "paper" in colours, colours.unknown("inc")
+    (3, False, 'did you mean `ink`?')
     """
 
     def __init__(
@@ -161,19 +193,32 @@ class Registry(dict[str, T]):
 
 
 def describe(thing: Any) -> str:
-    """Return what a thing is, for messages."""
+    """Return what a thing is, for messages.
+
+    >>> describe(int), describe(1)
+    ('the class int', 'something of type int')
+    """
     return f"the class {thing.__name__}" if isinstance(thing, type) else f"something of type {type(thing).__name__}"
 
 
 def function(name: str, thing: Any) -> Any:
-    """Return a function as it is; the `make` of registries of functions. Raises TypeError when it is none."""
+    """Return a function as it is; the `make` of registries of functions. Raises TypeError when it is none.
+
+    >>> function("count", len) is len
+    True
+    """
     if isinstance(thing, type) or not callable(thing):
         raise TypeError(f"it is {describe(thing)}, not a function")
     return thing
 
 
 def unusable(plugin: Plugin, why: str) -> MissingExtra:
-    """Return the error about a plug-in that is installed and can not be used."""
+    """Return the error about a plug-in that is installed and can not be used.
+
+    >>> entry = EntryPoint("gru", "gru_model:GRU", "gym_jax.models")
+    >>> unusable(Plugin("models", "gru", "gru-model", "1.0", entry), "ImportError").message
+    'the plug-in `gru` (models) of gru-model 1.0 can not be used: ImportError'
+    """
     return MissingExtra(
         f"the {plugin.words} can not be used: {why}",
         hint=f"that is for its package to mend; {SWITCH}=0 does without plug-ins",
@@ -186,6 +231,9 @@ def recorded(environment: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the plug-ins that the env.json of a run names.
 
     It may be anybody's, and becomes a command to type: what is not made of plain words is left out.
+
+    >>> recorded({"plugins": [{"group": "models", "name": "gru", "package": "gru-model", "version": "1.0"}]})[0]["name"]
+    'gru'
     """
     kept = environment.get("plugins")
     found = [facts for facts in kept if isinstance(facts, dict)] if isinstance(kept, list) else []
@@ -194,7 +242,10 @@ def recorded(environment: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def refuse_gone(environment: Mapping[str, Any], registries: Iterable[Registry[Any]]) -> None:
-    """Raise MissingExtra when a plug-in that the env.json of a run names is no longer there."""
+    """Raise MissingExtra when a plug-in that the env.json of a run names is no longer there.
+
+    >>> refuse_gone({"plugins": []}, [])
+    """
     known = {registry.group: registry.names() for registry in registries}
     for facts in recorded(environment):
         group, name, package, version = facts.values()
@@ -213,6 +264,10 @@ def _package(entry: "EntryPoint") -> tuple[str, str]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error in one line."""
+    """Return an error in one line.
+
+    >>> one_line(ValueError("no\\nmore"))
+    'ValueError: no'
+    """
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -17,9 +17,14 @@ Compile = Literal["safe", "fast", "wide"]
 
 
 class Inputs(NamedTuple):
-    """What a model may look at. Absent parts are None; the first `targets` channels of `past` are the targets."""
+    """What a model may look at. Absent parts are None; the first `targets` channels of `past` are the targets.
+
+    >>> Inputs(past=jnp.zeros((2, 24, 1))).future is None
+    True
+    """
 
     past: Float[Array, "batch context channels"] | None = None
+    """Scaled values; 0 where nothing was observed."""
     mask: Bool[Array, "batch context channels"] | None = None
     """True where `past` was observed; None when all of it was."""
     future: Float[Array, "batch horizon known"] | None = None
@@ -33,19 +38,35 @@ class Inputs(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs, targets and weights; a weight is 0 where a row or a step is padding or missing."""
+    """Inputs, targets and weights; a weight is 0 where a row or a step is padding or missing.
+
+    >>> batch = Batch(Inputs(past=jnp.zeros((2, 24, 1))), jnp.zeros((2, 12, 1)), jnp.ones((2, 12, 1)))
+    >>> batch.weights.shape
+    (2, 12, 1)
+    """
 
     inputs: Inputs
+    """What a model sees."""
     targets: Float[Array, "batch horizon targets"] | Int[Array, " batch"]
+    """Scaled values, or the place of a label among the classes."""
     weights: Float[Array, "batch horizon targets"] | Float[Array, " batch"]
+    """How much each target counts."""
 
 
 class TrainState(NamedTuple):
-    """Everything that changes while training, and only arrays."""
+    """Everything that changes while training, and only arrays.
+
+    >>> state = TrainState(jnp.zeros((), int), {"w": jnp.ones(2)}, (), jax.random.key(0), {}, ())
+    >>> state.variables["params"]["w"].tolist()
+    [1.0, 1.0]
+    """
 
     step: Int[Array, ""]
+    """Optimiser steps done."""
     params: PyTree
+    """Of the model, as trained."""
     opt_state: PyTree
+    """Of the optimiser."""
     key: Key[Array, ""]
     """The run's key; the randomness of a step is `fold_in(key, step)`."""
     collections: dict[str, PyTree]
@@ -60,10 +81,17 @@ class TrainState(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A mean that can still be merged: add the totals, add the counts, divide once and last."""
+    """A mean that can still be merged: add the totals, add the counts, divide once and last.
+
+    >>> whole = Mean(jnp.array(6.0), jnp.array(3.0)) + Mean(jnp.array(0.0), jnp.array(1.0))
+    >>> float(whole.value)
+    1.5
+    """
 
     total: Float[Array, "..."]
+    """The sum of values times weights."""
     count: Float[Array, "..."]  # type: ignore[assignment]
+    """The sum of weights."""
 
     def __add__(self, other: "Mean") -> "Mean":  # type: ignore[override]
         return Mean(self.total + other.total, self.count + other.count)
@@ -83,18 +111,29 @@ EvalStep = Callable[[TrainState, Batch], Metrics]
 
 @runtime_checkable
 class Model(Protocol):
-    """What the step functions ask of a model: Flax Linen's own `init` and `apply`."""
+    """What the step functions ask of a model: Flax Linen's own `init` and `apply`.
+
+    >>> isinstance(gym_jax.models.Last(horizon=1), Model)
+    True
+    """
 
     def init(self, rngs: Any, inputs: Inputs, *, train: bool = False) -> Any:
         """Return the variables."""
 
     def apply(self, variables: Any, inputs: Inputs, *, train: bool = False, **kwargs: Any) -> Any:
-        """Return the prediction, with the updated collections when `mutable` names any."""
+        """Return the prediction [batch, horizon, targets] or, of several outputs, [batch, horizon, targets, outputs].
+
+        With Flax's keyword mutable, which names collections, their updated values stand beside it.
+        """
 
 
 @runtime_checkable
 class Examples(Protocol):
-    """A pytree of arrays that makes batches: windows, table rows, labelled sequences."""
+    """A pytree of arrays that makes batches: windows, table rows, labelled sequences.
+
+    >>> isinstance(gym_jax.data.Windows, type) and issubclass(gym_jax.data.Windows, Examples)
+    True
+    """
 
     def take(self, indices: Int[Array, " batch"]) -> Batch:
         """Return the examples at `indices`; -1 stands for padding and gets weight 0."""

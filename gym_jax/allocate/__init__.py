@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING
 from gym_jax.lazy import lazily
 
 if TYPE_CHECKING:
-    from gym_jax.allocate.frontier import make_frontier, ratio_at, scale_at
-    from gym_jax.allocate.learned import Learned, Recipe
-    from gym_jax.allocate.offers import learn_from
-    from gym_jax.allocate.outcome import Figures, Outcome, figures
-    from gym_jax.allocate.policies import POLICIES, make_policy
-    from gym_jax.allocate.price import Price
-    from gym_jax.allocate.protocol import Protocol
-    from gym_jax.allocate.recommend import Recommendation, recommend
-    from gym_jax.allocate.simulate import Simulation, simulate
-    from gym_jax.allocate.usage import Workload, workloads
-    from gym_jax.allocate.verdict import judge
+    from gym_jax.allocate.frontier import make_frontier as make_frontier
+    from gym_jax.allocate.frontier import ratio_at as ratio_at
+    from gym_jax.allocate.frontier import scale_at as scale_at
+    from gym_jax.allocate.learned import Learned as Learned
+    from gym_jax.allocate.learned import Recipe as Recipe
+    from gym_jax.allocate.offers import learn_from as learn_from
+    from gym_jax.allocate.outcome import Figures as Figures
+    from gym_jax.allocate.outcome import Outcome as Outcome
+    from gym_jax.allocate.outcome import figures as figures
+    from gym_jax.allocate.policies import POLICIES as POLICIES
+    from gym_jax.allocate.policies import make_policy as make_policy
+    from gym_jax.allocate.price import Price as Price
+    from gym_jax.allocate.protocol import Protocol as Protocol
+    from gym_jax.allocate.recommend import Recommendation as Recommendation
+    from gym_jax.allocate.recommend import recommend as recommend
+    from gym_jax.allocate.simulate import Simulation as Simulation
+    from gym_jax.allocate.simulate import simulate as simulate
+    from gym_jax.allocate.usage import Workload as Workload
+    from gym_jax.allocate.usage import workloads as workloads
+    from gym_jax.allocate.verdict import judge as judge
 
 _HOMES = {
     "POLICIES": "policies",
@@ -45,4 +54,5 @@ _HOMES = {
 
 __all__ = [*_HOMES]
 
-__getattr__ = lazily(__name__, _HOMES)
+if not TYPE_CHECKING:  # type checkers know the names by the imports above, and no others
+    __getattr__ = lazily(__name__, _HOMES)

@@ -17,6 +17,9 @@ def scale_at(outcomes: Sequence[Outcome], risk: float) -> float:
     """Return the factor on all allocations at which the mean violation over workloads is `risk`, exactly.
 
     It is a weighted quantile of usage / allocation; a workload's steps weigh one share together.
+
+    >>> scale_at([outcome], risk=0.25)
+    1.3333333333333333
     """
     need = np.concatenate([one.usage / np.maximum(one.allocation, SMALLEST) for one in outcomes])
     weight = np.concatenate([np.full(len(one.usage), 1 / len(one.usage)) for one in outcomes]) / len(outcomes)
@@ -27,7 +30,11 @@ def scale_at(outcomes: Sequence[Outcome], risk: float) -> float:
 
 
 def ratio_at(outcomes: Sequence[Outcome], risk: float) -> float:
-    """Return allocation over usage at equal violation."""
+    """Return allocation over usage at equal violation.
+
+    >>> ratio_at([outcome], risk=0.25)
+    1.5
+    """
     return scale_at(outcomes, risk) * ratio(outcomes)
 
 
@@ -70,7 +77,12 @@ class Frontier(NamedTuple):
 
 
 def make_frontier(outcomes: Sequence[Outcome], points: int = 2000) -> Frontier:
-    """Return the frontier at factors that lie close, from all in violation to none."""
+    """Return the frontier at factors that lie close, from all in violation to none.
+
+    >>> frontier = make_frontier([outcome], points=100)
+    >>> frontier.ratio(0.25).round(2).tolist()
+    [1.16]
+    """
     need = [np.sort(one.usage / np.maximum(one.allocation, SMALLEST)) for one in outcomes]
     highest = max(float(one[-1]) for one in need)
     lowest = min(0.02, highest / 2)

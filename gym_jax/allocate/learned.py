@@ -34,20 +34,32 @@ BATCH = 8192
 
 
 class Recipe(NamedTuple):
-    """How the network is trained."""
+    """How the network is trained.
+
+    >>> Recipe(seeds=4).folds * Recipe(seeds=4).seeds
+    16
+    """
 
     hidden: tuple[int, ...] = (128, 128)
+    """Units of each layer."""
     dropout: float = 0.1
+    """Share of units that a training step leaves out."""
     batch_size: int = 256
+    """Decisions of a step."""
     epochs: int = 40
+    """At most so many."""
     patience: int = 5
+    """Epochs without a lower held-out loss after which a member stops."""
     lr: float = 1e-3
+    """Learning rate of AdamW."""
     weight_decay: float = 1e-2
+    """Of AdamW."""
     folds: int = 4
     """Blocks of the history; each is held out from as many members as there are seeds, which stop by it."""
     seeds: int = 2
     """Members for each block."""
     seed: int = 0
+    """Of the first member; what is drawn at random follows from it."""
 
 
 USUAL = Recipe()
@@ -59,10 +71,15 @@ class Learned(NamedTuple):
     params: PyTree
     """Of all members, stacked."""
     mean: Float[np.ndarray, " features"]
+    """Of each feature over the history, to normalise with."""
     deviation: Float[np.ndarray, " features"]
+    """Of each feature, likewise."""
     hidden: tuple[int, ...]
+    """Units of each layer."""
     folds: int
+    """Blocks of the history, each unseen by some members."""
     levels: tuple[float, ...] = LEVELS
+    """The quantiles that the network answers with."""
 
     def without(self, block: int) -> "Learned":
         """Return the members that have not seen a block of the history."""

@@ -13,11 +13,18 @@ SMALLEST = 1e-12
 
 
 class Outcome(NamedTuple):
-    """One workload under one policy: only the steps at which usage is known and the policy had an answer."""
+    """One workload under one policy: only the steps at which usage is known and the policy had an answer.
+
+    >>> outcome.hours
+    4.0
+    """
 
     name: str
+    """Of the workload."""
     usage: Float[np.ndarray, " steps"]
+    """What was used, in cores or bytes."""
     allocation: Float[np.ndarray, " steps"]
+    """What the policy gave, in the same units."""
     day: Float[np.ndarray, " steps"]
     """Which day of the test each step belongs to."""
     step: int
@@ -42,7 +49,11 @@ def outcome_of(
 
 
 class Figures(NamedTuple):
-    """How good a policy was; shares are of 1, times are hours, amounts are unit-hours."""
+    """How good a policy was; shares are of 1, times are hours, amounts are unit-hours.
+
+    >>> figures([outcome]).violation, figures([outcome]).longest
+    (0.25, 1.0)
+    """
 
     violation: float
     """Share of the time in which usage was above allocation: mean over workloads."""
@@ -71,7 +82,13 @@ class Figures(NamedTuple):
 
 
 def figures(outcomes: Sequence[Outcome], scale: float = 1.0) -> Figures:
-    """Return the figures of a policy whose allocations are all scaled alike."""
+    """Return the figures of a policy whose allocations are all scaled alike.
+
+    >>> figures([outcome]).ratio
+    1.125
+    >>> figures([outcome], scale=2.0).violation
+    0.0
+    """
     shares = np.array([np.mean(one.usage > scale * one.allocation) for one in outcomes])
     used = sum(one.usage.sum() for one in outcomes)
     given = scale * sum(one.allocation.sum() for one in outcomes)

@@ -264,6 +264,10 @@ def make_policy(words: str, resource: Resource = "cpu") -> Policy:
     """Return the policy that words name: `vpa`, or with settings `percentile:days=7:share=0.95`.
 
     Raises ConfigError on an unknown name or setting, or a value that is none.
+
+    >>> policy = make_policy("percentile:days=7:share=0.95")
+    >>> policy(web, np.array([24 * 10])).round(2).tolist()
+    [1.48]
     """
     name, *given = words.split(":")
     if name not in POLICIES and POLICIES.plugin(name) is None:

@@ -26,10 +26,15 @@ class Price(NamedTuple):
     """What a violation costs, in units of the usage for as long as a decision holds, and the margin on top.
 
     Both are tuned on held-out data. `share` caps what one decision may risk: the chance to be exceeded.
+
+    >>> Price(violation=20.0, margin=1.1)._replace(margin=1.2).margin
+    1.2
     """
 
     violation: float
+    """Core-hours, or byte-hours, that an hour in violation counts as."""
     margin: float = 1.0
+    """What allocations are multiplied by on top."""
     reaction: float = 0.0
     """How strongly violations beyond what was promised raise what is given next."""
     floor: float = 0.0

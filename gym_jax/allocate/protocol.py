@@ -12,14 +12,20 @@ from gym_jax.errors import DataError
 
 
 class Protocol(NamedTuple):
-    """When decisions are made and judged; all that lies before the test is there to learn from."""
+    """When decisions are made and judged; all that lies before the test is there to learn from.
+
+    >>> Protocol(test_days=2.0).every
+    1
+    """
 
     every: int = 1
     """Hours that a decision holds."""
     test_days: float = 7.0
+    """Days at the end of the data on which policies are judged."""
     val_days: float = 7.0
     """Days before the test on which prices and margins are tuned."""
     risks: tuple[float, ...] = RISKS
+    """Shares of the time in violation at which policies are compared."""
     least: float = 1e-3
     """Smallest level of a workload, in the units of the usage."""
     share: float = 1.0

@@ -28,15 +28,22 @@ COLUMNS = ("workload", "request", "limit", "lower", "request_quantity", "limit_q
 
 
 class Recommendation(NamedTuple):
-    """Of one workload, in cores or bytes."""
+    """Of one workload, in cores or bytes.
+
+    >>> Recommendation("web", request=2.0, limit=2.5, lower=1.5, why={}).limit
+    2.5
+    """
 
     name: str
+    """Of the workload."""
     request: float
+    """What it should be given."""
     limit: float | None
     """What a risk ten times smaller asks for; None where none is to be set."""
     lower: float
     """What a risk ten times larger asks for."""
     why: dict[str, Any]
+    """The figures that the answer rests on, as plain JSON."""
 
 
 class Judgement(NamedTuple):

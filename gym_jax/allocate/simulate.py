@@ -23,10 +23,16 @@ Walked = Sequence[Float[np.ndarray, " steps"]]
 
 
 class Simulation(NamedTuple):
-    """The outcomes of all policies by name, on the test span and on the one before it."""
+    """The outcomes of all policies by name, on the test span and on the one before it.
+
+    >>> simulation.left_out, sorted(simulation.test)
+    ({}, ['max', 'vpa'])
+    """
 
     test: dict[str, ByRisk]
+    """Policy, risk, then one outcome per workload."""
     val: dict[str, ByRisk]
+    """The same on the span on which margins are tuned."""
     prices: dict[float, Price]
     """Of the learned policy, for each risk; empty without it."""
     coverage: Float[np.ndarray, "floors candidates"] | None
@@ -48,6 +54,10 @@ def simulate(
 
     `learned` is what decides for each workload, by name; without `prices` they are tuned on the validation span,
     and without `coverage` it is measured there. Raises DataError when no step is left.
+
+    >>> found = simulate([web], {"max": make_policy("max")}, Protocol(test_days=2, val_days=2, risks=(0.05,)))
+    >>> figures(found.test["max"][0.05]).violation
+    0.0
     """
     parts = spans(workloads, protocol)
     walked: dict[str, dict[float, Walked]] = {}

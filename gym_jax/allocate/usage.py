@@ -17,12 +17,19 @@ HOUR, DAY, WEEK = 3_600 * SECOND, 86_400 * SECOND, 7 * 86_400 * SECOND
 
 
 class Workload(NamedTuple):
-    """One container, pod or machine; `usage` is NaN where nothing was measured, at `first + k * step` nanoseconds."""
+    """One container, pod or machine; `usage` is NaN where nothing was measured, at `first + k * step` nanoseconds.
+
+    >>> web.per_hour, web.row(90 * 60 * 10**9)
+    (1, 2)
+    """
 
     name: str
+    """As recommendations name it."""
     usage: Float[np.ndarray, " steps"]
     first: int
+    """The time of the first step, in nanoseconds since 1970 UTC."""
     step: int
+    """Nanoseconds from a step to the next; an hour is a whole number of them."""
     request: Float[np.ndarray, " steps"] | None = None
     """What it was given at the time, where that is known."""
 
@@ -45,6 +52,10 @@ def workloads(panel: Panel, channel: str | None = None, request: str | None = No
 
     Raises DataError when the times are counts, an hour is no whole number of steps, a channel is unknown, or a usage is
     below 0.
+
+    >>> panel = gym_jax.data.generate_panel(series=2, days=1, gaps=0)
+    >>> [(one.name, one.usage.shape) for one in workloads(panel)]
+    [('vm-000', (288,)), ('vm-001', (288,))]
     """
     if panel.clock != "ns" or panel.step > HOUR or HOUR % panel.step:
         raise DataError(

@@ -28,6 +28,10 @@ def judge(
     itself, makes the violation equal to the risk, with its interval; and `tuned`, all figures with the factor that the
     validation span asks for. `differences` are of `best` minus another, paired over workloads; `money` is what `best`
     saves at the violation that `money` has by its defaults. `bounds` see the future and are compared with nobody.
+
+    >>> verdict = judge(simulation, best="max")
+    >>> sorted(verdict), sorted(verdict["differences"])
+    (['best', 'differences', 'left_out', 'money', 'policies', 'workloads', 'worst'], ['vpa'])
     """
     frontiers = {name: _frontiers(of) for name, of in simulation.test.items()}
     first = next(iter(simulation.test.values()))

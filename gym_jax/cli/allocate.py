@@ -151,8 +151,8 @@ def train(
     from gym_jax.allocate.learned import Recipe
     from gym_jax.allocate.protocol import Protocol
     from gym_jax.run.allocate import SMALL
-    from gym_jax.run.allocation import ROOT, train_allocation
-    from gym_jax.run.runs import free_path
+    from gym_jax.run.allocation import train_allocation
+    from gym_jax.run.runs import ROOT, free_path
 
     free_path(root or ROOT, name=name)
     risks = tuple(_risk(word) for word in risk or ())

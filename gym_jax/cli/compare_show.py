@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gym_jax.cli.show import cell, print_table
+from gym_jax.cells import cell
+from gym_jax.cli.show import print_table
 
 
 def show_comparison(document: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gym_jax.cli.candidates import KEYS
-from gym_jax.config.load import all_keys
+from gym_jax.config.keys import all_keys
 from gym_jax.config.schema import CHOICES, Config
 
 

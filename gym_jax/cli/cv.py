@@ -62,7 +62,8 @@ def cv(
 
 def print_folds(found: Mapping[str, Any], name: str, title: str) -> None:
     """Print for each target the errors of every fold, and their mean and deviation beside the baselines."""
-    from gym_jax.cli.show import ERROR_COLUMNS, cell, percent, print_table
+    from gym_jax.cells import cell
+    from gym_jax.cli.show import ERROR_COLUMNS, percent, print_table
 
     rows = found["folds"]
     for target, spread in found["targets"].items():

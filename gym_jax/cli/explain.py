@@ -68,7 +68,8 @@ def explain(
 
 def _show(document: dict[str, Any]) -> None:
     """Print an explanation for people."""
-    from gym_jax.cli.show import cell, print_table
+    from gym_jax.cells import cell
+    from gym_jax.cli.show import print_table
 
     metric, importance, attribution = document["metric"], document["importance"], document["attribution"]
     shares = {row["name"]: row["share"] for row in attribution["inputs"]}

@@ -55,10 +55,10 @@ def show_model(
 
     Settings are judged as `gymjax train` judges them.
     """
-    import inspect
     import shlex
 
     from gym_jax.cli.show import print_json, print_table, size
+    from gym_jax.config.derive import prose_of
     from gym_jax.config.load import load_config
     from gym_jax.errors import ConfigError
     from gym_jax.models.registry import MODELS
@@ -78,7 +78,7 @@ def show_model(
     if as_json:
         print_json("models show", facts)
         return
-    print(f"{kind}{_whose(facts['package'])}: {inspect.getdoc(MODELS[kind].module)}\n")
+    print(f"{kind}{_whose(facts['package'])}: {prose_of(MODELS[kind].module)}\n")
     if facts["settings"]:
         columns = ("value", "default", "type")
         rows = [(f"model.{s['name']}", *(s[c] for c in columns)) for s in facts["settings"]]
@@ -104,12 +104,11 @@ def show_model(
 
 def _facts(config: Any, *, targets: int) -> dict[str, Any]:
     """Return what the configured model is, without making one: sizes in numbers, FLOPs of one window."""
-    import inspect
 
     import jax
     import jax.numpy as jnp
 
-    from gym_jax.config.derive import settings
+    from gym_jax.config.derive import prose_of, settings
     from gym_jax.config.keys import find_key
     from gym_jax.models.registry import MODELS
     from gym_jax.run.assemble import Shape, build_model
@@ -144,7 +143,7 @@ def _facts(config: Any, *, targets: int) -> dict[str, Any]:
     return {
         "kind": kind,
         "package": None if added is None else f"{added.package} {added.version}",
-        "what": (inspect.getdoc(entry.module) or "").split("\n")[0],
+        "what": prose_of(entry.module).split("\n")[0],
         "by": "gradient" if trained else ("closed form" if shapes else "nothing to train"),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
         "bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)),

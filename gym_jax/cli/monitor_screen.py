@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gym_jax.cli.show import cell, clock, size
+from gym_jax.cells import cell
+from gym_jax.cli.show import clock, size
 from gym_jax.cli.signals import stop_on_signals
 from gym_jax.errors import ConfigError
 from gym_jax.serve.thin import thin

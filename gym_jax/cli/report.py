@@ -41,7 +41,8 @@ def report(
     from gym_jax.cli.show import print_json, size
 
     choose_platform(platform, compile_cache)
-    from gym_jax.run.report import Asked, report_runs
+    from gym_jax.run.report import report_runs
+    from gym_jax.run.report_run import Asked
 
     asked = Asked(target, windows, tuple(series or ()), explain, seed, tuple(draw or ()))
     document = report_runs(runs, html=html, plots=plots, format=format, dark=dark, root=root, asked=asked)

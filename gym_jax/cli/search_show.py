@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gym_jax.cells import cell
 from gym_jax.cli.log import Output, log
 from gym_jax.cli.progress import make_lines, style
-from gym_jax.cli.show import cell, print_table
+from gym_jax.cli.show import print_table
 
 SHOWN = 20
 """Trials in the table; trials.json has all."""

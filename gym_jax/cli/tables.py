@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from gym_jax.cells import cell
 from gym_jax.cli.candidates import load_keys
-from gym_jax.cli.show import cell, print_json, print_scores, print_table, size
+from gym_jax.cli.show import print_json, print_scores, print_table, size
 from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, RunInUse, did_you_mean, nearest
 from gym_jax.run.group import members_of
 from gym_jax.run.prune import Chosen, Kept, choose_runs

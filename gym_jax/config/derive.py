@@ -27,6 +27,8 @@ GIVEN = frozenset(
     {"name", "parent", "horizon", "targets", "categories", "outputs", "form", "dtype", "statistic", "window"}
 )
 """Fields of a module that the task gives, or that Linen owns."""
+CONFIGURED: dict[type[BaseModel], Callable[..., Any]] = {}
+"""What each schema is derived from: what its settings mean stands there."""
 
 
 def schema_of(kind: str, thing: Callable[..., Any], common: Mapping[str, Any] | None = None) -> type[BaseModel]:
@@ -45,8 +47,14 @@ def schema_of(kind: str, thing: Callable[..., Any], common: Mapping[str, Any] | 
         if name not in hints or default is dataclasses.MISSING or default is inspect.Parameter.empty:
             raise TypeError(f"the setting `{name}` of {kind} has no {'default' if name in hints else 'type'}")
         fields[name] = (hints[name], default)
-    doc = inspect.getdoc(thing)
-    return create_model(kind, __config__=FORBID, __doc__=doc, **fields)
+    schema = create_model(kind, __config__=FORBID, __doc__=prose_of(thing), **fields)
+    CONFIGURED[schema] = thing
+    return schema
+
+
+def prose_of(thing: Any) -> str:
+    """Return the docstring of a thing without its examples."""
+    return (inspect.getdoc(thing) or "").partition("\n>>> ")[0].strip()
 
 
 def choice(schemas: Mapping[str, type[BaseModel]], default: str) -> tuple[Any, Any]:
@@ -56,7 +64,7 @@ def choice(schemas: Mapping[str, type[BaseModel]], default: str) -> tuple[Any, A
     """
     one: Any = Annotated[reduce(or_, schemas.values()), Field(discriminator="kind")]
     if isinstance(schemas, Registry):
-        one = Annotated[one, WrapValidator(partial(_judged, schemas, schemas[default])), SerializeAsAny()]
+        one = Annotated[one, WrapValidator(partial(_judged, schemas, schemas[default])), SerializeAsAny()]  # type: ignore[type-arg]
     return one, schemas[default]()
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
+from gym_jax.config.derive import CONFIGURED
 from gym_jax.config.plain import inline
 from gym_jax.config.schema import CHOICES, SCHEMAS, Config, names_of
 from gym_jax.data.words import shown
@@ -189,20 +190,26 @@ def written(value: Any) -> str:
 def docs_of(model: Any) -> dict[str, str]:
     """Return the docstrings that stand below the fields of a class and of its bases; {} without their source.
 
-    What Python calls None is null in a configuration.
+    Of a schema they are those of what it is derived from. What Python calls None is null in a configuration.
     """
+    source = CONFIGURED.get(model, model)
     out: dict[str, str] = {}
-    for owner in reversed(inspect.getmro(model)):
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
-        except (OSError, TypeError, SyntaxError, IndentationError):
-            continue
-        body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
-        for field, below in itertools.pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                text = (
-                    below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
-                )
-                if isinstance(text, str) and text:
-                    out[field.target.id] = re.sub(r"\bNone\b", "null", " ".join(text.split()))
+    for owner in reversed(inspect.getmro(source)) if inspect.isclass(source) else ():
+        out |= _own_docs(owner)
     return {name: out[name] for name in fields_of(model) if name in out}
+
+
+@cache
+def _own_docs(owner: Any) -> dict[str, str]:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return {}
+    out: dict[str, str] = {}
+    body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
+    for field, below in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
+            if isinstance(text, str) and text:
+                out[field.target.id] = re.sub(r"\bNone\b", "null", " ".join(text.split()))
+    return out

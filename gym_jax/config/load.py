@@ -43,7 +43,13 @@ def load_config(
     options: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """Return the configuration: defaults < files in order < `environ` < options < overrides in order; see `load`."""
+    """Return the configuration: defaults < files in order < `environ` < options < overrides in order; see `load`.
+
+    Raises ConfigError with everything that is wrong, and where it was written.
+
+    >>> load_config(overrides=["model=lstm", "model.hidden=32"]).model.hidden
+    32
+    """
     return load(files, overrides, options, environ).config
 
 

@@ -19,10 +19,17 @@ class Cases:
     """Values are float64 in the data's own units and 0 where `mask` is False.
 
     A row of a table is a sequence of one step. Sequences end together: a shorter one has masked steps in front.
+
+    >>> cases.select(np.array([0, 2])).targets.tolist()
+    [[0.0], [2.0]]
+    >>> cases.with_steps(3).values.shape
+    (4, 3, 2)
     """
 
     channels: tuple[str, ...]
+    """The names of what the values hold, in the order of their last axis."""
     values: Float[np.ndarray, "cases steps channels"]
+    """A row of a table has one step."""
     mask: Bool[np.ndarray, "cases steps channels"]
     target_names: tuple[str, ...]
     """What is asked: numbers, or one label."""
@@ -33,12 +40,15 @@ class Cases:
     names: tuple[str, ...] | None = None
     """Of the cases; None when they are counted."""
     id_name: str = "case"
+    """What the names of the cases are called in answers."""
     static: Float[np.ndarray, "cases features"] | None = None
     """Numbers beside a sequence, in their own units; NaN where missing."""
     static_names: tuple[str, ...] = ()
+    """The names of the numbers beside a sequence."""
     categories: Shaped[np.ndarray, "cases kinds"] | None = None
     """Words (dtype object, str); the empty word where missing."""
     category_names: tuple[str, ...] = ()
+    """The names of the kinds of words."""
     sequences: bool = False
     """False: rows of a table."""
     notes: tuple[str, ...] = ()

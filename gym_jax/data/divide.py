@@ -11,15 +11,27 @@ Positions = Int[np.ndarray, " cases"]
 
 
 class Parts(NamedTuple):
-    """The positions of the cases of each part, rising."""
+    """The positions of the cases of each part, rising.
+
+    >>> divide(10, Splitting(kind="random", seed=1)).val.tolist()
+    [6]
+    """
 
     train: Positions
+    """To learn from."""
     val: Positions
+    """To choose the best step by."""
     test: Positions
+    """To be scored."""
 
 
 def divide(count: int, splitting: Splitting, labels: Shaped[np.ndarray, " cases"] | None = None) -> Parts:
-    """Divide `count` cases as the settings say, of `kind` random or fold; `labels` are as often in each part."""
+    """Divide `count` cases as the settings say, of `kind` random or fold; `labels` are as often in each part.
+
+    >>> parts = divide(10, Splitting(kind="fold", folds=5, fold=1))
+    >>> [len(part) for part in parts]
+    [8, 0, 2]
+    """
     order = _drawn(count, splitting.seed, labels)
     if splitting.kind == "fold":
         # neighbours in the order by class go to different folds, so that each has its share of every class

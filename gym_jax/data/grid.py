@@ -38,6 +38,13 @@ def make_panel(
     `codes` is the position of each row's series in `ids`; `times` are nanoseconds or counts; NaN means missing.
     `step` declares the time step. Rows are `partial` when there are more elsewhere: a column may then be blank here.
     Raises DataError with everything that the policy refuses.
+
+    >>> made = make_panel(
+    ...     np.array([0, 0, 0]), ["web"], np.array([0, 1, 3]), np.array([[1.0], [2.0], [4.0]]),
+    ...     channels=("load",), targets=1, clock="step",
+    ... )
+    >>> made.values.ravel().tolist(), made.mask.ravel().tolist()
+    ([1.0, 2.0, 0.0, 4.0], [True, True, False, True])
     """
     policy, report = policy or Policy(), Report()
     channels, targets, clock = facts["channels"], facts["targets"], facts.get("clock", "ns")

@@ -13,16 +13,26 @@ from gym_jax.errors import DataError
 
 
 class Learnt(NamedTuple):
-    """Learnt from train cases only; saved with the run."""
+    """Learnt from train cases only; saved with the run.
+
+    >>> learnt = learn(cases, kind="minmax")
+    >>> values, mask = learnt.scaled(cases)
+    >>> values[:, 0, 0].round(2).tolist()
+    [0.0, 0.33000001311302185, 0.6700000166893005, 1.0]
+    >>> Learnt.from_json(learnt.to_json()).steps
+    1
+    """
 
     scaler: Scaler
     """Of the channels; one row for all cases. Where each sequence is scaled by itself it is not used."""
     target: Scaler
     """Of the numbers asked for; nothing for labels."""
     encoder: StaticEncoder
+    """Scales static numbers, and gives words their places."""
     steps: int
     """Of the longest train sequence."""
     classes: tuple[str, ...] = ()
+    """Every label of the train cases, in the order of the model's outputs; none where numbers are asked for."""
     alone: ScaleKind | None = None
     """How each sequence is scaled by its own values; None: all by those of the train cases."""
 
@@ -41,7 +51,7 @@ class Learnt(NamedTuple):
     def answers(self, cases: Cases) -> tuple[np.ndarray, Bool[np.ndarray, "cases targets"]]:
         """Return the answers as models give them, and whether each is known: scaled numbers, or places of classes.
 
-        Raises DataError at a label that no train case has.
+        Both have the shape [cases, targets]. Raises DataError at a label that no train case has.
         """
         if cases.labels is None:
             assert cases.targets is not None
@@ -91,6 +101,12 @@ def learn(cases: Cases, *, kind: ScaleKind = "standard", log1p: bool = False, al
     """Return what train cases teach. `log1p` is of the targets; `alone` scales each sequence by its own values.
 
     Raises DataError on a target that has no logarithm, on fewer than two classes, and on `alone` of rows of a table.
+
+    >>> learn(cases, kind="minmax").scaler.scale.tolist()
+    [[6.0, 6.0]]
+    >>> from dataclasses import replace
+    >>> learn(replace(cases, targets=None, labels=np.array(["no", "yes", "no", "yes"], object))).classes
+    ('no', 'yes')
     """
     if alone and not cases.sequences:
         raise DataError(

@@ -15,7 +15,12 @@ def permuted(seed: int, epoch: int, count: int, portion: int = 0) -> Int[np.ndar
 
 
 def shuffled(seed: int, epoch: int, count: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:
-    """Return the indices of one epoch in random order; the last batch is padded with -1, nothing is dropped."""
+    """Return the indices of one epoch in random order; the last batch is padded with -1, nothing is dropped.
+
+    >>> order = shuffled(seed=0, epoch=3, count=5, batch_size=2)
+    >>> order.shape, sorted(order.ravel().tolist())
+    ((3, 2), [-1, 0, 1, 2, 3, 4])
+    """
     return _rows(permuted(seed, epoch, count), batch_size)
 
 
@@ -29,7 +34,11 @@ def spread(indices: Int[np.ndarray, " count"], steps: int, batch_size: int) -> I
 
 
 def sequential(count: int, batch_size: int) -> Int[np.ndarray, "steps batch"]:
-    """Return the indices in order; the last batch is padded with -1."""
+    """Return the indices in order; the last batch is padded with -1.
+
+    >>> sequential(5, 2).tolist()
+    [[0, 1], [2, 3], [4, -1]]
+    """
     return _rows(np.arange(count), batch_size)
 
 

@@ -18,20 +18,41 @@ class Panel:
     """Series laid end to end in flat arrays; row `offsets[i] + k` is series `i` at `first[i] + k * step`.
 
     Values are float64 in the data's own units and 0 where `mask` is False; targets are the first channels.
+
+    >>> panel.series, panel.channels, panel.describe_step()
+    (('vm-000', 'vm-001'), ('cpu_cores',), '5min')
+    >>> panel.values.shape, panel.offsets.tolist()
+    ((1152, 1), [0, 576, 1152])
+    >>> panel.select([1]).lengths.tolist()
+    [576]
+    >>> panel.times(np.array([1]), panel.offsets[[1]]).astype(str).tolist()
+    ['2026-01-05T00:00:00.000000000']
     """
 
     series: tuple[str, ...]
+    """The ids, in the order of their rows."""
     channels: tuple[str, ...]
+    """The names of the columns: targets, then further pasts, then what is known ahead."""
     targets: int
+    """How many of the first channels are forecast."""
     values: Float[np.ndarray, "rows channels"]
+    """0 where nothing was observed."""
     mask: Bool[np.ndarray, "rows channels"]
+    """True where a value was observed."""
     offsets: Int[np.ndarray, " series_plus_one"]
+    """Series `i` is rows `offsets[i]` to `offsets[i + 1]`."""
     first: Int[np.ndarray, " series"]
+    """The time of each series' first row, in nanoseconds since 1970 UTC or in counts, as `clock` says."""
     step: int
+    """From a row to the next, in the same units."""
     clock: Clock = "ns"
+    """`ns`: times are nanoseconds; `step`: they are counts."""
     zone: str | None = None
+    """The time zone in which times are written; None when the data carried none."""
     id_name: str = "unique_id"
+    """What the ids are called in tables of forecasts."""
     time_name: str = "ds"
+    """What the times are called there."""
     known: int = 0
     """How many of the last channels are known ahead of time: models see their future too."""
     unscaled: int = 0
@@ -39,9 +60,11 @@ class Panel:
     static: Float[np.ndarray, "series features"] | None = None
     """Numbers that belong to a series as a whole, in their own units; NaN where missing."""
     static_names: tuple[str, ...] = ()
+    """The names of the static numbers."""
     categories: Shaped[np.ndarray, "series kinds"] | None = None
     """Words that belong to a series as a whole (dtype object, str); the empty word where missing."""
     category_names: tuple[str, ...] = ()
+    """The names of the kinds of words."""
     calendar_zone: str | None = None
     """The zone whose clock the calendar follows; None takes the times as they are."""
     notes: tuple[str, ...] = field(default=())

@@ -49,7 +49,12 @@ def read_frame(
 ) -> Panel:
     """Make a Panel of a pandas data frame, or of any frame that speaks Arrow (polars, DuckDB, pyarrow ...).
 
-    `name` is the id of the series when there is no id column. Else as `read`.
+    `name` is the id of the series when there is no id column. Else as `read`, whose DataError it raises.
+
+    >>> frame = pd.DataFrame({"ds": pd.date_range("2026-01-01", periods=3, freq="5min"), "cpu": [0.1, None, 0.3]})
+    >>> found = read_frame(frame, name="web", target="cpu")
+    >>> found.series, found.mask.ravel().tolist()
+    (('web',), [True, False, True])
     """
     reading = judged(reading, options)
     return to_panel(read_rows(open_frame(frame), reading, name, FRAME, every=every), reading)

@@ -22,10 +22,16 @@ Answer = Literal["regress", "classify"]
 
 
 class Asked(NamedTuple):
-    """What is to be read for: numbers or a label, and which columns are left aside."""
+    """What is to be read for: numbers or a label, and which columns are left aside.
+
+    >>> Asked("classify", ignore=("comment",)).needed
+    True
+    """
 
     answer: Answer
+    """Numbers (`regress`) or a label (`classify`)."""
     ignore: tuple[str, ...] = ()
+    """Columns that are neither asked for nor features."""
     needed: bool = True
     """False: cases without their answers will do, to be predicted."""
     exact: bool = False
@@ -37,7 +43,8 @@ def read_cases(path: str | Path, reading: Reading, asked: Asked) -> Cases:
 
     The rows of a table are cases of their own; sequences are those of a format that has such (`.ts`, NPZ with three
     axes), or of a file with `reading.time` or `reading.time_unit="step"`. Targets and labels are `reading.target`;
-    other columns are what `static`, `categories` and, of sequences, `past` say, by default all. Raises DataError.
+    other columns are what `static`, `categories` and, of sequences, `past` say, by default all. Raises DataError when a
+    column is missing or is no feature, and with everything else that is wrong with the data.
     """
     files = find_files(path)
     tables = {named(file): open_table(file, reading) for file in files}
@@ -48,7 +55,10 @@ def read_cases(path: str | Path, reading: Reading, asked: Asked) -> Cases:
 
 
 def cases_of_tables(tables: Mapping[str, Table], reading: Reading, asked: Asked) -> Cases:
-    """Return the rows of tables as cases; the names of the tables stand in messages."""
+    """Return the rows of tables as cases; the names of the tables stand in messages.
+
+    Raises DataError as `read_cases` does, which opens the tables.
+    """
     where, table = next(iter(tables.items()))
     _refuse_of_series(reading)
     kinds = table.kinds

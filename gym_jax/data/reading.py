@@ -25,7 +25,14 @@ def check_words(options: object) -> None:
 
 @dataclass(frozen=True)
 class Policy:
-    """What becomes of data that are not as they should be; `error` refuses them and says where they are."""
+    """What becomes of data that are not as they should be; `error` refuses them and says where they are.
+
+    Raises ValueError on a word that is none of those listed.
+
+    >>> frame = pd.DataFrame({"ds": ["2026-01-01", "2026-01-02", "2026-01-02"], "load": [1.0, 2.0, 4.0]})
+    >>> read_frame(frame, policy=Policy(duplicates="mean")).values.ravel().tolist()
+    [1.0, 3.0]
+    """
 
     __pydantic_config__: ClassVar = FORBID
 
@@ -56,7 +63,14 @@ class Policy:
 
 @dataclass(frozen=True)
 class Resample:
-    """Rows brought to a regular step before anything else; a row belongs to the step it lies in."""
+    """Rows brought to a regular step before anything else; a row belongs to the step it lies in.
+
+    Raises ValueError on an `aggregate` that is none.
+
+    >>> frame = pd.DataFrame({"ds": pd.date_range("2026-01-01", periods=4, freq="30min"), "load": [1.0, 2.0, 3.0, 5.0]})
+    >>> read_frame(frame, resample=Resample("1h", "max")).values.ravel().tolist()
+    [2.0, 5.0]
+    """
 
     __pydantic_config__: ClassVar = FORBID
 
@@ -71,7 +85,13 @@ class Resample:
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything that decides how files or frames become a Panel."""
+    """Everything that decides how files or frames become a Panel.
+
+    Raises ValueError on a word that is none of those listed.
+
+    >>> Reading(target="cpu", time_zone="Europe/Amsterdam").target
+    ('cpu',)
+    """
 
     __pydantic_config__: ClassVar = FORBID
 

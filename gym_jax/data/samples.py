@@ -19,9 +19,16 @@ from gym_jax.types import Batch, Inputs
 )
 @dataclass(frozen=True)
 class Samples:
-    """Examples of a value or a class: to the models a case is a past, and its answer a horizon of one step."""
+    """Examples of a value or a class: to the models a case is a past, and its answer a horizon of one step.
+
+    >>> samples = make_samples(cases, learn(cases))
+    >>> batch = jax.jit(samples.take)(jnp.array([3, 0, -1]))
+    >>> batch.inputs.past.shape, batch.weights.min(axis=(1, 2))
+    ((3, 1, 2), Array([1., 1., 0.], dtype=float32))
+    """
 
     past: Float[Array, "cases steps channels"]
+    """Scaled; 0 where nothing was observed."""
     targets: Float[Array, "cases 1 targets"] | Int[Array, "cases 1 1"]
     """Scaled numbers, or the place of the label among the classes."""
     weights: Float[Array, "cases 1 targets"]
@@ -29,7 +36,9 @@ class Samples:
     mask: Bool[Array, "cases steps channels"] | None = None
     """None when all was observed."""
     static: Float[Array, "cases features"] | None = None
+    """Scaled numbers beside a sequence; None when there are none."""
     categories: Int[Array, "cases kinds"] | None = None
+    """The place of each word in its vocabulary; 0 is unseen or missing."""
 
     def __len__(self) -> int:
         return self.past.shape[0]
@@ -52,7 +61,11 @@ class Samples:
 
 
 def make_samples(cases: Cases, learnt: Learnt) -> Samples:
-    """Scale cases to float32 and lay them out for a model. Raises DataError at a label that was not learnt."""
+    """Scale cases to float32 and lay them out for a model. Raises DataError at a label that was not learnt.
+
+    >>> len(make_samples(cases, learn(cases)))
+    4
+    """
     past, mask = learnt.scaled(cases)
     answers, known = learnt.answers(cases)
     past, mask = with_room(past, mask, answers.shape[1])

@@ -24,10 +24,19 @@ class Scaler(NamedTuple):
     """`scaled = (value - shift) / scale`, one row per series (one row in all when global), in the data's units.
 
     The first `log` channels are log1p'd before; their shift and scale are in units of the logarithm.
+
+    >>> scaler = Scaler(shift=np.array([[10.0]]), scale=np.array([[2.0]]), shared=True)
+    >>> scaled = scaler.transform(np.array([[8.0], [14.0]]), np.array([0, 1]))
+    >>> scaled.tolist()
+    [[-1.0], [2.0]]
+    >>> scaler.restore(scaled[:, :, None], np.array([0, 1])).ravel().tolist()
+    [8.0, 14.0]
     """
 
     shift: Float[np.ndarray, "series channels"]
+    """What is taken off, in the data's units."""
     scale: Float[np.ndarray, "series channels"]
+    """What is divided by, in the data's units."""
     shared: bool = False
     """Whether its one row serves every series."""
     log: int = 0
@@ -100,6 +109,10 @@ def fit_scaler(
     range is 0; `minmax` minimum and range. A constant channel keeps scale 1, the panel's `unscaled` channels stay as
     they are, and a series with no observed value takes the global statistics. With `log1p` the targets are log1p'd
     first; raises DataError when one is not above -1.
+
+    >>> scaler = fit_scaler(panel, split.train, kind="minmax")
+    >>> bool((scaler.shift[0] == panel.values[split.train.begin[0] : split.train.end[0]].min(axis=0)).all())
+    True
     """
     channels, log = len(panel.channels), panel.targets if log1p else 0
     shared = kind == "none" or scope == "global"

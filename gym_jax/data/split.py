@@ -33,7 +33,16 @@ OF_CASES = ("random", "fold")
 
 @dataclass(frozen=True)
 class Splitting:
-    """How rows are divided into train, val and test; what a kind does not use can not be given."""
+    """How rows are divided into train, val and test; what a kind does not use can not be given.
+
+    Raises ValueError when shares leave no test part, a kind lacks what it needs, or is given what belongs to another.
+
+    >>> Splitting(kind="steps", test_steps=288).test_steps
+    288
+    >>> Splitting(kind="steps")
+    Traceback (most recent call last):
+    ValueError: kind=steps needs test_steps
+    """
 
     __pydantic_config__: ClassVar = FORBID
 
@@ -86,10 +95,16 @@ class Splitting:
 
 
 class Span(NamedTuple):
-    """Flat rows `begin <= row < end` of every series."""
+    """Flat rows `begin <= row < end` of every series.
+
+    >>> Span(np.array([0, 10]), np.array([5, 12])).lengths.tolist()
+    [5, 2]
+    """
 
     begin: Int[np.ndarray, " series"]
+    """The first row of each series' part."""
     end: Int[np.ndarray, " series"]
+    """The row behind its last."""
 
     @property
     def lengths(self) -> Int[np.ndarray, " series"]:
@@ -98,11 +113,18 @@ class Span(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The rows of every series that each part may forecast."""
+    """The rows of every series that each part may forecast.
+
+    >>> [int(part.lengths.sum()) for part in split]
+    [806, 114, 232]
+    """
 
     train: Span
+    """To learn from."""
     val: Span
+    """To choose the best step by."""
     test: Span
+    """To be scored."""
 
 
 def split_panel(panel: Panel, splitting: Splitting, *, empty: Empty = "error") -> Split:
@@ -126,6 +148,9 @@ def split_by_time(panel: Panel, *, train: float = 0.7, val: float = 0.1, gap: in
     """Cut every series into train, val and test rows, by shares of its own length; test is what is left.
 
     `gap` rows before val and before test are purged: no window forecasts them.
+
+    >>> split_by_time(panel, train=0.5, val=0.25, gap=12).test.lengths.tolist()
+    [132, 132]
     """
     begin, end = panel.offsets[:-1], panel.offsets[1:]
     first_cut = begin + np.floor(panel.lengths * train + ROUNDING).astype(np.int64)
@@ -238,6 +263,10 @@ def origins(
 
     `whole` asks for a full context inside the series; otherwise one row is enough and the rest is masked. A window
     needs one observed target and one observed past value of the target channels.
+
+    >>> rows, series = origins(panel, split.test, context=24, horizon=12, stride=12)
+    >>> rows[:3].tolist(), series[:3].tolist()
+    ([460, 472, 484], [0, 0, 0])
     """
     least = panel.offsets[:-1] + (context if whole else 1)
     begin = np.maximum(span.begin, least)

@@ -28,17 +28,24 @@ GROUP = 1 << 17
 
 
 class Piece(NamedTuple):
-    """A run of whole series in one file."""
+    """A run of whole series in one file.
+
+    >>> Piece(file=0, begin=0, end=576, series=("vm-000", "vm-001"), first=0, last=287 * 300 * 10**9).rows
+    576
+    """
 
     file: int
     """Its place among the files of the store."""
     begin: int
     """Its first row in the file."""
     end: int
+    """The row behind its last."""
     series: tuple[str, ...]
+    """The ids of its series, in the order of their rows."""
     first: int
     """The earliest time, in nanoseconds or counts."""
     last: int
+    """The latest time, in the same units."""
 
     @property
     def rows(self) -> int:
@@ -50,12 +57,16 @@ class Store(NamedTuple):
     """Parquet files, opened but not read; `pieces` follow each other as their rows do."""
 
     place: Place
+    """The folder, here or at an address."""
     files: tuple[Opened, ...]
+    """Each with what tells that it is still the same."""
     pieces: tuple[Piece, ...]
     reading: Reading
+    """How they are read."""
     stems: tuple[str, ...]
     """The id of each file that has no id column."""
     every: bool = False
+    """Whether all numeric columns are targets when none is named."""
 
     @property
     def rows(self) -> int:
@@ -125,7 +136,7 @@ def read_piece(store: Store, piece: Piece) -> Panel:
 
 
 def read_pieces(store: Store, pieces: Sequence[Piece] | None = None) -> Iterator[tuple[Piece, Panel]]:
-    """Yield some pieces, or all, each with its panel, one at a time."""
+    """Yield some pieces, or all, each with its panel, one at a time. Raises DataError as `read_piece` does."""
     for piece in store.pieces if pieces is None else pieces:
         yield piece, read_piece(store, piece)
 

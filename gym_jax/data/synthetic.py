@@ -78,6 +78,9 @@ def generate_frame(
     With `truth`, `cpu_cores_mean` and `cpu_cores_sd` are the normal distribution of each row's demand in cores, given
     everything but the noise; see `quantile_truth`. Machine i is in group i modulo `groups` and has its own random
     stream, so it is the same in any number of machines. Raises ConfigError on settings out of range.
+
+    >>> generate_frame(series=2, days=1, gaps=0)[["unique_id", "cpu_cores", "cpu_capacity_cores"]].shape
+    (576, 3)
     """
     refuse_below(series=(series, 1), days=(days, 0.1), groups=(groups, 1), seed=(seed, 0))
     for name, value, most in (("gaps", gaps, 0.5), ("correlation", correlation, 1), ("memory", memory, 0.9999)):
@@ -104,7 +107,11 @@ def generate_frame(
 
 
 def generate_panel(*, series: int = 16, days: float = 14, seed: int = 0, gaps: float = 0.01) -> Panel:
-    """Return `generate_frame` as a Panel with the target `cpu_cores`."""
+    """Return `generate_frame` as a Panel with the target `cpu_cores`. Raises ConfigError as it does.
+
+    >>> generate_panel(series=1, days=1, gaps=0).values.shape
+    (288, 1)
+    """
     return read_frame(generate_frame(series=series, days=days, seed=seed, gaps=gaps), target=("cpu_cores",))
 
 
@@ -114,6 +121,10 @@ def quantile_truth(frame: pd.DataFrame, probability: float) -> Float[np.ndarray,
     In cores for a panel, as a share for a table. The distribution is a normal one clipped to [0, capacity]: a value
     is at most its quantile with exactly this probability wherever the quantile lies strictly inside. Raises DataError
     on a frame without truth and ConfigError on a probability that is not between 0 and 1.
+
+    >>> frame = generate_frame(series=2, days=7, truth=True)
+    >>> float((frame["cpu_cores"] <= quantile_truth(frame, 0.9)).mean().round(2))
+    0.9
     """
     target = next((name for name in ("cpu_cores", "cpu_share") if {f"{name}_mean", f"{name}_sd"} <= set(frame)), None)
     if target is None:

@@ -24,6 +24,9 @@ def generate_table(*, rows: int = 5000, seed: int = 0, truth: bool = False) -> p
     `cpu_share` is `mean + sd * noise` with standard normal noise, independent between rows, clipped to [0, 1] and
     rounded to 1e-4. With `truth`, `cpu_share_mean` and `cpu_share_sd` are added; `quantile_truth` gives the exact
     quantiles. Raises ConfigError on fewer than one row.
+
+    >>> generate_table(rows=3)[["cpu_load", "priority", "cpu_share"]].shape
+    (3, 3)
     """
     refuse_below(rows=(rows, 1), seed=(seed, 0))
     generator = np.random.Generator(np.random.Philox(seed))

@@ -26,26 +26,41 @@ class Windows:
     """Forecasting examples: window `i` forecasts `horizon` rows from `origins[i]` out of the `context` rows before.
 
     `mask` is None when every value of every window was observed.
+
+    >>> rows, series = origins(panel, split.train, context=24, horizon=12)
+    >>> windows = make_windows(panel, fit_scaler(panel, split.train), rows, series, context=24, horizon=12)
+    >>> batch = jax.jit(windows.take)(jnp.array([0, 1, -1]))
+    >>> batch.inputs.past.shape, batch.targets.shape
+    ((3, 24, 1), (3, 12, 1))
+    >>> batch.weights.min(axis=(1, 2))
+    Array([1., 1., 0.], dtype=float32)
     """
 
     values: Float[Array, "rows channels"]
+    """The panel's, scaled."""
     mask: Bool[Array, "rows channels"] | None
     bounds: Int[Array, " series_plus_one"]
     """Series `i` is rows `bounds[i]` to `bounds[i + 1]`: what lies outside belongs to another one and is masked."""
     origins: Int[Array, " windows"]
+    """The first row that each window forecasts."""
     series: Int[Array, " windows"]
+    """The series of each window, by its place in the panel."""
     context: int
     horizon: int
     targets: int
+    """How many of the first channels are forecast."""
     room: int
     """Rows in front of the first series: the longest context there is."""
     known: int = 0
     """How many of the last channels are known ahead of time."""
     static: Float[Array, "series features"] | None = None
+    """Scaled numbers of each series as a whole; None when there are none."""
     categories: Int[Array, "series kinds"] | None = None
+    """The place of each word in its vocabulary; 0 is unseen or missing."""
     filled: Bool[Array, "rows channels"] | None = None
     """Values that the past may see although they were not observed: taken from seasons before."""
     impute: ImputeKind = "mask"
+    """What a model sees in place of missing values."""
     coming: Float[Array, "rows targets"] | None = None
     """What is forecast instead of every row: a statistic of the window that begins at the row."""
     whole: Bool[Array, "rows targets"] | None = None
@@ -102,7 +117,7 @@ class Windows:
         return Batch(inputs, targets, weights.astype(targets.dtype))
 
     def with_context(self, context: int) -> "Windows":
-        """Return the same forecasts with another look-back of at most `room` rows."""
+        """Return the same forecasts with another look-back of at most `room` rows; ValueError when it is longer."""
         if context > self.room:
             raise ValueError(f"context {context} is longer than the room of {self.room} rows")
         return replace(self, context=context)
@@ -128,6 +143,10 @@ def make_windows(
     Rows past the end of a series are masked too, so that a window may forecast the future. `season` is the rows that
     `impute="seasonal"` goes back, the panel's own when None; `static` and `categories` are encoded already. With a
     `statistic` each window has one target, that of its `horizon` rows, and the mean of what is known ahead of them.
+
+    >>> rows, series = origins(panel, split.test, context=24, horizon=12, stride=12)
+    >>> len(make_windows(panel, fit_scaler(panel, split.train), rows, series, context=24, horizon=12))
+    18
     """
     before, rows = max(context, room), len(panel.values)
     values, filled = panel.values, None

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 from gym_jax.lazy import lazily
 
 if TYPE_CHECKING:
-    from gym_jax.inference.answer import Answer, answers
-    from gym_jax.inference.batches import answer_types, predict_batch, predict_batches
-    from gym_jax.inference.frame import score_file
-    from gym_jax.inference.model import Model, check_golden, load_export
-    from gym_jax.inference.spec import Spec
-    from gym_jax.inference.window import Series, Window, join, pad, prepare
+    from gym_jax.inference.answer import Answer as Answer
+    from gym_jax.inference.answer import answers as answers
+    from gym_jax.inference.batches import answer_types as answer_types
+    from gym_jax.inference.batches import predict_batch as predict_batch
+    from gym_jax.inference.batches import predict_batches as predict_batches
+    from gym_jax.inference.frame import score_file as score_file
+    from gym_jax.inference.model import Model as Model
+    from gym_jax.inference.model import check_golden as check_golden
+    from gym_jax.inference.model import load_export as load_export
+    from gym_jax.inference.spec import Spec as Spec
+    from gym_jax.inference.window import Series as Series
+    from gym_jax.inference.window import Window as Window
+    from gym_jax.inference.window import join as join
+    from gym_jax.inference.window import pad as pad
+    from gym_jax.inference.window import prepare as prepare
 
 _HOMES = {
     "Answer": "answer",
@@ -35,7 +44,8 @@ _HOMES = {
 
 __all__ = [*_HOMES]
 
-__getattr__ = lazily(__name__, _HOMES)
+if not TYPE_CHECKING:  # type checkers know the names by the imports above, and no others
+    __getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -39,7 +39,8 @@ def answers(
 ) -> list[Answer]:
     """Return the answer for each of `series`, whose windows gave `outputs`; padding behind them is left out.
 
-    `fitted` is what `fitted_for` says of the series.
+    `outputs` are [batch, steps, targets] or [batch, steps, targets, outputs], in scaled units. `fitted` is what
+    `fitted_for` says of the series.
     """
     outputs = np.asarray(outputs)[: len(series)]
     if spec.task == "classify":

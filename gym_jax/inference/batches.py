@@ -30,8 +30,9 @@ def predict_batch(
 ) -> "pd.DataFrame | Any":
     """Return the forecasts for the series of a pandas frame or an Arrow table, as one of that kind.
 
-    Columns are those of `gymjax predict`. Raises what `load_export` does, and DataError at the first series that can
-    not be answered; with `on_error="skip"` such series are left out, and a warning is logged that names them.
+    Columns are those of `gymjax predict`. Raises what `load_export` does, ConfigError when the model answers cases, and
+    DataError at the first series that can not be answered; with `on_error="skip"` such series are left out, and a
+    warning is logged that names them.
     """
     import pandas as pd
 
@@ -48,7 +49,7 @@ def predict_batch(
 def predict_batches(batches: Iterable["pd.DataFrame"], **how: Any) -> Iterator["pd.DataFrame"]:
     """Yield the forecasts for frames that follow each other, sorted by series: one may reach into the next frame.
 
-    `how` and errors are those of `predict_batch`.
+    `how` and errors are those of `predict_batch`, such as the ConfigError of a model that answers cases.
     """
     import pandas as pd
 
@@ -70,7 +71,10 @@ def predict_batches(batches: Iterable["pd.DataFrame"], **how: Any) -> Iterator["
 
 
 def answer_types(model: str | Path, *, zone: bool = False) -> str:
-    """Return the columns of answers and their types as Spark writes them; `zone` where times have one."""
+    """Return the columns of answers and their types as Spark writes them; `zone` where times have one.
+
+    Raises what `load_export` does.
+    """
     frame = no_answers(load_export(model).spec, zone)
     return ", ".join(f"`{name}` {SPARK.get(str(kind), 'timestamp')}" for name, kind in frame.dtypes.items())
 

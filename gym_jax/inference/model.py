@@ -31,10 +31,15 @@ class Model:
     """A network with everything that stands around it."""
 
     spec: Spec
+    """What it is, all but its weights."""
     run: Run
+    """The network: windows to outputs."""
     path: Path
+    """The export's folder, or the run's."""
     backend: Literal["numpy", "onnx", "jax"]
+    """What computes it."""
     golden: Golden
+    """Windows with what came out of them when it was exported."""
 
     def predict(self, series: Sequence[Series]) -> list[Answer]:
         """Return the answer for each series. Raises DataError as `prepare` does."""
@@ -54,7 +59,8 @@ def load_export(path: str | Path, backend: Backend = "auto") -> Model:
 
     `auto` takes onnxruntime where the extra `onnx` is installed, else NumPy. The graph is made anew of weights and
     manifest, so that nothing of a folder is executed. Raises CheckpointError when the folder is none, damaged, of a
-    later version, or answers other than it did; MissingExtra when onnx is asked for and not installed.
+    later version, or answers other than it did; MissingExtra when onnx is asked for and not installed; ConfigError for
+    an unknown `backend`.
     """
     if backend not in BACKENDS:
         raise ConfigError(f"unknown backend `{backend}`", hint=did_you_mean(backend, BACKENDS))

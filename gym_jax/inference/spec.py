@@ -27,30 +27,41 @@ class Spec:
     name: str
     """Of the run."""
     task: TaskKind
+    """`forecast`, `regress` or `classify`."""
     context: int
     """Rows that the model was trained to look back; steps of a sequence."""
     look_back: int
     """Rows that it reads: a whole season of the seasonal baseline."""
     horizon: int
+    """Rows that are forecast."""
     statistic: WindowStatistic
+    """What is forecast of them instead, such as their maximum; `none`: every row."""
     targets: tuple[str, ...]
+    """The columns that are forecast."""
     past: tuple[str, ...]
     """Further channels of the past, as read; of cases all channels."""
     known: tuple[str, ...]
     """Channels known ahead of time, as read."""
     static: tuple[str, ...]
+    """Columns of numbers that belong to a series as a whole."""
     categories: tuple[str, ...]
+    """Columns of words that do."""
     id_name: str
+    """What ids are called in answers."""
     time_name: str
+    """What times are called there."""
     step: int
     """Nanoseconds, or counts, from a row to the next; 0 of cases."""
     clock: Clock
+    """`ns`: times are nanoseconds; `step`: they are counts."""
     calendar_zone: str | None
+    """The zone whose clock the calendar follows; None takes the times as they are."""
     season: int
     """Rows that seasonal filling goes back."""
     series: tuple[str, ...]
     """Those of the training, in the order of the scaler's rows; none of cases."""
     preprocessing: Preprocessing
+    """The steps before the model."""
     reading: Reading
     """How files with the columns of this model are read."""
     split: Splitting
@@ -64,10 +75,13 @@ class Spec:
     learnt: Learnt | None
     """Of cases: scalers, encoder, classes."""
     calibration: Calibration | None
+    """By how much the intervals are moved; None when the run is not calibrated."""
     floor: tuple[float | None, ...]
     """What each target has never been below, for calibrated intervals; None where nothing is known."""
     seed: int
+    """Of the training; of a run of several seeds that of the member that is exported."""
     trained_step: int
+    """The optimiser step that the weights are of."""
     weights: str
     """Which weights these are: trained, ema, schedule_free."""
     weights_digest: str
@@ -75,6 +89,7 @@ class Spec:
     versions: Mapping[str, str | None]
     """Of the packages that trained it."""
     notes: tuple[str, ...] = ()
+    """What is to be known about the model, a sentence each."""
 
     @property
     def steps(self) -> int:

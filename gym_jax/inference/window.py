@@ -20,7 +20,11 @@ from gym_jax.inference.spec import Spec
 
 
 class Series(NamedTuple):
-    """One series, or case, that is asked, in the data's units."""
+    """One series, or case, that is asked, in the data's units.
+
+    >>> Series("vm-000", values=np.array([[0.2], [np.nan], [0.3]]), last=np.datetime64("2026-01-01T00:10")).values.shape
+    (3, 1)
+    """
 
     id: str | None
     """One of the training has its own scale and calibration; any other is scaled by the rows it brings."""
@@ -35,13 +39,22 @@ class Series(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What a network reads: scaled, with the batch in front; what a model does not have is None."""
+    """What a network reads: scaled, with the batch in front; what a model does not have is None.
+
+    >>> Window(np.zeros((2, 12, 1), np.float32), np.ones((2, 12, 1), bool)).size
+    2
+    """
 
     past: Float[np.ndarray, "batch look_back channels"]
+    """0 where nothing was observed."""
     mask: Bool[np.ndarray, "batch look_back channels"]
+    """True where a value was observed."""
     future: Float[np.ndarray, "batch steps known"] | None = None
+    """What is known ahead of time."""
     static: Float[np.ndarray, "batch features"] | None = None
+    """Numbers of a series as a whole."""
     categories: Int[np.ndarray, "batch kinds"] | None = None
+    """The place of each word in its vocabulary; 0 is unseen or missing."""
 
     @property
     def size(self) -> int:
@@ -73,13 +86,22 @@ def recent(spec: Spec, one: Series) -> Series:
 
 
 def join(windows: Sequence[Window]) -> Window:
-    """Return windows one behind the other."""
+    """Return windows one behind the other.
+
+    >>> one = Window(np.zeros((2, 12, 1), np.float32), np.ones((2, 12, 1), bool))
+    >>> join([one, one, one]).size
+    6
+    """
     joined = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*windows, strict=True)]
     return Window(*joined)  # type: ignore[arg-type]
 
 
 def pad(window: Window, size: int) -> Window:
-    """Return so many windows: the first is repeated behind them."""
+    """Return so many windows: the first is repeated behind them.
+
+    >>> pad(Window(np.zeros((2, 12, 1), np.float32), np.ones((2, 12, 1), bool)), 8).past.shape
+    (8, 12, 1)
+    """
     return chosen(window, np.append(np.arange(window.size), np.zeros(size - window.size, np.int64)))
 
 

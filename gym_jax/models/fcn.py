@@ -20,19 +20,33 @@ class FCN(nn.Module):
     `sizes[i]` steps. Static numbers and embedded categories are added to every step of the first layer; a decoder adds
     what follows from them and the known future. With `outputs` above 1 a value has as many answers, such as quantiles;
     of the `form` rising, each lies above the one before. Raises ConfigError when filters and sizes are not as many.
+
+    >>> model = FCN(horizon=6, filters=(8, 8), sizes=(5, 3))
+    >>> forecast, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
+    >>> forecast.shape
+    (4, 6, 1)
     """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     categories: tuple[int, ...] = ()
+    """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
     form: Form = "free"
     dtype: Dtype = "float32"
+    """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
+    """Plain, or written by hand (fast); auto chooses by platform."""
     filters: tuple[Positive, ...] = (64, 128, 64)
+    """Filters of each layer."""
     sizes: tuple[Positive, ...] = (8, 5, 3)
+    """Steps that a filter of each layer spans."""
     dropout: Share = 0.1
+    """Share of units that a training step leaves out."""
     normalise: Normalise = "last"
+    """How a window is brought to one level: by its last observed value, its mean and deviation (standard), or not."""
 
     def __post_init__(self) -> None:
         if len(self.filters) != len(self.sizes):

@@ -22,12 +22,21 @@ class Linear(nn.Module):
     """One linear map from the past of a channel to its future; `ridge` is used by the solver.
 
     It looks at the target channels only: no other channel, static number or category.
+
+    >>> model = Linear(horizon=6)
+    >>> forecast, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
+    >>> forecast.shape, variables["params"]["head"]["kernel"].shape
+    ((4, 6, 1), (24, 6))
     """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     ridge: Annotated[float, Ge(0)] = 1.0
+    """Penalty on the squared weights, for the solver."""
     normalise: Normalise = "last"
+    """How a window is brought to one level: by its last observed value, its mean and deviation (standard), or not."""
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
@@ -39,7 +48,8 @@ class Linear(nn.Module):
 def solve_linear(model: Linear, examples: Examples, order: Int[np.ndarray, "steps batch"]) -> PyTree:
     """Return the parameters that minimise the squared error of normalised windows over the batches of `order`.
 
-    Uses windows whose targets were all observed; sums are float64. Raises DataError when there is none.
+    That is ridge regression (Hoerl and Kennard 1970) in closed form, by the normal equations; `model.ridge` is its
+    penalty. Uses windows whose targets were all observed; sums are float64. Raises DataError when there is none.
     """
     return solve_linear_of(model, [(examples, order)])
 

@@ -38,10 +38,18 @@ def forget_open(key: Key[Array, ""], shape: tuple[int], dtype: Any = jnp.float32
 
 
 class LSTMCell(nn.Module):
-    """One step of an LSTM with fused kernels; the gates stand in PyTorch's order: input, forget, cell, output."""
+    """One step of an LSTM with fused kernels; the gates stand in PyTorch's order: input, forget, cell, output.
+
+    >>> carry = jnp.zeros((4, 8)), jnp.zeros((4, 8))
+    >>> (_, state), _ = jax.eval_shape(LSTMCell(8).init_with_output, jax.random.key(0), carry, jnp.ones((4, 2)))
+    >>> state.shape
+    (4, 8)
+    """
 
     hidden: int
+    """Size of the state."""
     dtype: Dtype = "float32"
+    """What products are computed in; all else is float32."""
 
     @nn.compact
     def __call__(self, carry: Carry, x: Float[Array, "batch features"]) -> tuple[Carry, Float[Array, "batch hidden"]]:
@@ -72,13 +80,20 @@ class LSTMLayer(nn.Module):
     """The cell scanned over time; `reverse` reads the window backwards and answers in the window's order.
 
     With `last` it answers with the last state alone. The fast kernel takes the parameters of the cell.
+
+    >>> states, _ = jax.eval_shape(LSTMLayer(8).init_with_output, jax.random.key(0), jnp.ones((24, 4, 2)))
+    >>> states.shape
+    (24, 4, 8)
     """
 
     hidden: int
+    """Size of the state."""
     reverse: bool = False
     last: bool = False
     dtype: Dtype = "float32"
+    """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
+    """The plain cell, or one written by hand (fast); auto chooses by platform."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "time batch features"]) -> Float[Array, "steps batch hidden"]:
@@ -104,21 +119,37 @@ class LSTM(nn.Module):
     follows from them and the known future. `dropout` acts between layers, before the head and in the decoder. With
     `outputs` above 1 a value has as many answers, such as quantiles; of the `form` rising, each lies above the one
     before.
+
+    >>> model = LSTM(horizon=6, outputs=3)
+    >>> forecast, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
+    >>> forecast.shape
+    (4, 6, 1, 3)
     """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     categories: tuple[int, ...] = ()
+    """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
     form: Form = "free"
     dtype: Dtype = "float32"
+    """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
+    """Plain, or written by hand (fast); auto chooses by platform."""
     hidden: Positive = 64
+    """Size of the state."""
     layers: Positive = 1
+    """How many are stacked."""
     bidirectional: bool = False
+    """Whether a second layer reads each window backwards."""
     patch: Positive = 1
+    """Rows that are read at a step."""
     dropout: Share = 0.0
+    """Share of units that a training step leaves out."""
     normalise: Normalise = "last"
+    """How a window is brought to one level: by its last observed value, its mean and deviation (standard), or not."""
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:

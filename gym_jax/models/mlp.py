@@ -18,18 +18,31 @@ class MLP(nn.Module):
     Known future, static numbers and embedded categories stand behind the window, and a decoder adds what follows from
     them step by step. With `outputs` above 1 a value has as many answers, such as quantiles; of the `form`
     rising, each lies above the one before.
+
+    >>> model = MLP(horizon=6, hidden=(32,))
+    >>> forecast, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
+    >>> forecast.shape, variables["params"]["layer_0"]["kernel"].shape
+    ((4, 6, 1), (48, 32))
     """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     categories: tuple[int, ...] = ()
+    """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
     form: Form = "free"
     dtype: Dtype = "float32"
+    """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
+    """Plain, or written by hand (fast); auto chooses by platform."""
     hidden: tuple[Positive, ...] = (256, 256)
+    """Units of each layer, from the past to the head."""
     dropout: Share = 0.1
+    """Share of units that a training step leaves out."""
     normalise: Normalise = "last"
+    """How a window is brought to one level: by its last observed value, its mean and deviation (standard), or not."""
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets *outputs"]:

@@ -14,12 +14,20 @@ Statistic = Literal["none", "max", "p95", "mean"]
 
 
 class Last(nn.Module):
-    """Repeat the last observed value; of a `statistic` of `window` steps, that of the last ones."""
+    """Repeat the last observed value; of a `statistic` of `window` steps, that of the last ones.
+
+    >>> jax.jit(Last(horizon=3).apply)({}, inputs)[0].ravel().tolist()
+    [46.0, 46.0, 46.0]
+    """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     statistic: Statistic = "none"
+    """What is said of a window instead of its steps."""
     window: Positive = 1
+    """Steps that the statistic is of."""
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:
@@ -37,13 +45,21 @@ class Seasonal(nn.Module):
     A horizon longer than the season repeats it. Of a `statistic` of `window` steps it is that of the steps which began
     one season before; where none of them was observed, of the last ones. `season` None takes the panel's own: a day,
     or a week for daily data. Raises ConfigError when the window is shorter than a season.
+
+    >>> jax.jit(Seasonal(horizon=3, season=12).apply)({}, inputs)[0].ravel().tolist()
+    [24.0, 26.0, 28.0]
     """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     season: Positive | None = None
+    """Steps of a season; None takes the panel's own."""
     statistic: Statistic = "none"
+    """What is said of a window instead of its steps."""
     window: Positive = 1
+    """Steps that the statistic is of."""
 
     @nn.compact
     def __call__(self, inputs: Inputs, *, train: bool = False) -> Float[Array, "batch horizon targets"]:

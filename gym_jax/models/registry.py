@@ -16,9 +16,14 @@ from gym_jax.plugins import Registry, describe
 
 
 class Kind(NamedTuple):
-    """A model kind; `solve` is how its parameters come about when not by gradient descent."""
+    """A model kind; `solve` is how its parameters come about when not by gradient descent.
+
+    >>> MODELS["linear"].module.__name__, "ridge" in MODELS["linear"].fields
+    ('Linear', True)
+    """
 
     module: type[nn.Module]
+    """A Flax Linen module with the fields `horizon` and `targets`."""
     solve: Callable[..., Any] | None = None
     solve_of: Callable[..., Any] | None = None
     """The same out of several portions of the windows, where that is possible."""

@@ -64,23 +64,41 @@ class Transformer(nn.Module):
     decoder adds what follows from them and the known future. With `outputs` above 1 a value has as many answers,
     such as quantiles; of the `form` rising, each lies above the one before. Raises ConfigError when `heads` does not
     divide `width`.
+
+    >>> model = Transformer(horizon=6, targets=2, layers=1)
+    >>> forecast, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), inputs)
+    >>> forecast.shape
+    (4, 6, 2)
     """
 
     horizon: Positive
+    """Steps that are forecast."""
     targets: Positive = 1
+    """How many of the first channels are forecast."""
     categories: tuple[int, ...] = ()
+    """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
     form: Form = "free"
     dtype: Dtype = "float32"
+    """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
+    """Plain, or written by hand (fast); auto chooses by platform."""
     width: Positive = 64
+    """Numbers of a token; `heads` divides it."""
     heads: Positive = 4
+    """Heads of the attention."""
     layers: Positive = 2
+    """Blocks of attention and feed-forward layer."""
     feedforward: Positive = 128
+    """Units of a block's feed-forward layer."""
     patch: Positive = 8
+    """Rows that become a token."""
     channels: Literal["mixed", "separate"] = "mixed"
+    """Whether a token holds all channels, or each target channel is forecast by itself."""
     dropout: Share = 0.1
+    """Share of units that a training step leaves out."""
     normalise: Normalise = "last"
+    """How a window is brought to one level: by its last observed value, its mean and deviation (standard), or not."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:

@@ -16,7 +16,11 @@ SMALL = 4e6
 def matmul_plain(
     x: Float[Array, "*rows inputs"], kernel: Float[Array, "inputs outputs"], dtype: Dtype = "float32"
 ) -> Float[Array, "*rows outputs"]:
-    """Return `x @ kernel`."""
+    """Return `x @ kernel`.
+
+    >>> matmul_plain(jnp.array([[1.0, 2.0]]), jnp.array([[3.0], [4.0]]))
+    Array([[11.]], dtype=float32)
+    """
     return make_product(jnp.matmul, dtype)(x, kernel)
 
 
@@ -28,6 +32,9 @@ def matmul(
     That library (YNNPACK) multiplies only what is contracted over the last axis of the left side. What autodiff makes,
     `x.T @ dy` with the transpose folded in, goes to a routine of half its speed. A transpose of its own, of the
     narrower side, costs less.
+
+    >>> matmul(jnp.array([[1.0, 2.0]]), jnp.array([[3.0], [4.0]]))
+    Array([[11.]], dtype=float32)
     """
     return _matmul(dtype, x, kernel)
 

@@ -17,7 +17,11 @@ FAST = {"cpu"}
 
 
 def choose(kernel: Kernel) -> bool:
-    """Return whether to compute with the hand-written kernel. Raises ConfigError for an unknown word."""
+    """Return whether to compute with the hand-written kernel. Raises ConfigError for an unknown word.
+
+    >>> choose("fast"), choose("plain")
+    (True, False)
+    """
     if kernel not in KERNELS:
         raise ConfigError(f"kernel={kernel!r} is no kernel", hint=did_you_mean(str(kernel), KERNELS))
     return kernel == "fast" or (kernel == "auto" and jax.default_backend() in FAST)

@@ -17,7 +17,17 @@ States = Float[Array, "time batch hidden"]
 def lstm_cell(
     h: Array, c: Array, x: Array, kernel: Array, recurrent: Array, bias: Array, dtype: Dtype = "float32"
 ) -> tuple[Array, Array]:
-    """Return hidden and cell state after one step; the gates stand in PyTorch's order: input, forget, cell, output."""
+    """Return hidden and cell state, both [batch, hidden], after one step (Hochreiter and Schmidhuber 1997).
+
+    `h` and `c` are the states before it and `x` is [batch, features]; `kernel` is [features, gates], `recurrent`
+    [hidden, gates] and `bias` [gates], with gates four times the hidden size, in PyTorch's order: input, forget, cell,
+    output.
+
+    >>> zero = jnp.zeros((1, 2))
+    >>> h, c = jax.eval_shape(lstm_cell, zero, zero, x[0], kernel, recurrent, bias)
+    >>> h.shape, c.shape
+    ((1, 2), (1, 2))
+    """
     product = make_product(jnp.matmul, dtype)
     i, f, g, o = jnp.split(product(x, kernel) + product(h, recurrent) + bias, 4, axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
@@ -34,7 +44,11 @@ def lstm_plain(
     last: bool = False,
     dtype: Dtype = "float32",
 ) -> States:
-    """Return the hidden states from a state of zero; `reverse` reads backwards, `last` answers with the last alone."""
+    """Return the hidden states from a state of zero; `reverse` reads backwards, `last` answers with the last alone.
+
+    >>> jax.eval_shape(lstm_plain, x, kernel, recurrent, bias).shape
+    (5, 1, 2)
+    """
 
     def step(carry: Any, x: Array) -> Any:
         h, c = carry
@@ -61,6 +75,9 @@ def lstm(
     Of a step are kept what it multiplied and the derivatives of its gates, ready to be multiplied by what comes back:
     the loop backwards has one product and hardly any arithmetic, and the weight gradient is one product behind it.
     All gates are one tanh of [batch, gates], since sigmoid(z) = (tanh(z / 2) + 1) / 2.
+
+    >>> jax.eval_shape(functools.partial(lstm, last=True), x, kernel, recurrent, bias).shape
+    (1, 1, 2)
     """
     return _lstm((reverse, last, dtype), x, kernel, recurrent, bias)
 

@@ -15,7 +15,11 @@ Product = Callable[..., Array]
 def make_product(product: Product, dtype: Dtype) -> Product:
     """Return `product(left, right, ...)` with operands of `dtype` and a float32 answer, its gradient alike.
 
-    `float32` leaves the product as it is. Raises ConfigError when `dtype` is no type to compute in.
+    Shapes are those of the product itself. `float32` leaves it as it is. Raises ConfigError when `dtype` is no type to
+    compute in.
+
+    >>> make_product(jnp.matmul, "bfloat16")(jnp.full((1, 1), 1.001), jnp.ones((1, 1)))
+    Array([[1.]], dtype=float32)
     """
     if dtype not in get_args(Dtype):
         raise ConfigError(f"dtype={dtype!r} is no type to compute in", hint=did_you_mean(str(dtype), get_args(Dtype)))

@@ -21,7 +21,11 @@ KINDS = (jnp.floating, jnp.complexfloating, jnp.integer, jnp.bool_)
 
 
 def matching(params: PyTree, patterns: Sequence[str]) -> PyTree:
-    """Return True for the parameters that a pattern names. Raises ConfigError when a pattern names none."""
+    """Return True for the parameters that a pattern names. Raises ConfigError when a pattern names none.
+
+    >>> matching(params, ["bias"])
+    {'bias': True, 'kernel': False}
+    """
     paths = list(_by_path(params))
     for pattern in patterns:
         if not any(_covers(pattern, path) for path in paths):
@@ -42,6 +46,9 @@ def frozen(tx: optax.GradientTransformation, patterns: Sequence[str]) -> optax.G
 
     Outermost, so that neither the clipped norm nor weight decay sees them. No patterns return `tx` itself; raises
     ConfigError, on `init`, when a pattern names nothing or nothing is left to train.
+
+    >>> stepped(frozen(sgd(0.1), ["kernel"]))
+    {'bias': 0.9, 'kernel': 1.0}
     """
     if not patterns:
         return tx
@@ -66,6 +73,9 @@ def warm_start(params: PyTree, donor: PyTree, patterns: Sequence[str] = ()) -> P
 
     They keep the type of `params`. Raises ConfigError that names every parameter which the donor lacks or has in
     another shape or kind of number.
+
+    >>> warm_start(params, {"kernel": jnp.full((2, 2), 3.0)}, ["kernel"])["kernel"].tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
     """
     chosen = matching(params, patterns) if patterns else jax.tree.map(lambda _: True, params)
     given, problems = _by_path(donor), {}

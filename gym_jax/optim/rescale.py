@@ -19,7 +19,11 @@ class Rescaled(NamedTuple):
 
 
 def rescalable(tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """Return `tx` with its updates multiplied by a factor that stands in its state, 1 at first."""
+    """Return `tx` with its updates multiplied by a factor that stands in its state, 1 at first.
+
+    >>> float(scale_of(rescalable(sgd(0.1)).init(params)))
+    1.0
+    """
     tx = optax.with_extra_args_support(tx)
 
     def init(params: PyTree) -> Rescaled:
@@ -37,6 +41,9 @@ def with_scale(opt_state: PyTree, scale: float) -> PyTree:
 
     Raises ValueError when there is no factor, and ConfigError when the optimiser is `schedule_free`, whose updates move
     an average and are no multiple of a rate.
+
+    >>> float(scale_of(with_scale(rescalable(sgd(0.1)).init(params), 0.5)))
+    0.5
     """
     scale_of(opt_state)
     if _found(opt_state, optax.contrib.ScheduleFreeState) and scale != 1:
@@ -53,7 +60,11 @@ def with_scale(opt_state: PyTree, scale: float) -> PyTree:
 
 
 def scale_of(opt_state: PyTree) -> Float[Array, "..."]:
-    """Return the factor on the updates. Raises ValueError when there is none."""
+    """Return the factor on the updates. Raises ValueError when there is none.
+
+    >>> float(scale_of(rescalable(sgd(0.1)).init(params)))
+    1.0
+    """
     found = _found(opt_state, Rescaled)
     if not found:
         raise ValueError("this state has no factor on the rate: wrap the optimiser in `rescalable`")

@@ -22,39 +22,67 @@ Length = Share | Positive
 
 
 def constant(peak: float, steps: int) -> optax.Schedule:
-    """Return the learning rate `peak` at every step."""
+    """Return the learning rate `peak` at every step.
+
+    >>> float(constant(0.1, 100)(50))
+    0.1
+    """
     return optax.constant_schedule(peak)
 
 
 def linear(peak: float, steps: int, *, final: Share = 0.0) -> optax.Schedule:
-    """Return a straight fall to `final` times the peak."""
+    """Return a straight fall to `final` times the peak.
+
+    >>> [round(float(linear(0.1, 100)(step)), 3) for step in (0, 50, 99)]
+    [0.1, 0.05, 0.001]
+    """
     return _within(optax.linear_schedule(peak, final * peak, steps), steps, final * peak, peak)
 
 
 def cosine(peak: float, steps: int, *, final: Share = 0.0) -> optax.Schedule:
-    """Return a cosine fall to `final` times the peak (SGDR without restarts, Loshchilov and Hutter 2017)."""
+    """Return a cosine fall to `final` times the peak (SGDR without restarts, Loshchilov and Hutter 2017).
+
+    >>> [round(float(cosine(0.1, 100)(step)), 3) for step in (0, 50, 100)]
+    [0.1, 0.05, 0.0]
+    """
     return optax.cosine_decay_schedule(peak, steps, alpha=final)
 
 
 def exponential(peak: float, steps: int, *, final: Factor = 0.01) -> optax.Schedule:
-    """Return a fall by the same factor at every step, to `final` times the peak."""
+    """Return a fall by the same factor at every step, to `final` times the peak.
+
+    >>> [round(float(exponential(0.1, 100)(step)), 3) for step in (0, 50, 100)]
+    [0.1, 0.01, 0.001]
+    """
     return optax.exponential_decay(peak, steps, final, end_value=final * peak)
 
 
 def step(peak: float, steps: int, *, every: Factor | Positive = 0.25, factor: Factor = 0.5) -> optax.Schedule:
-    """Return the peak times `factor` once more after each length `every`."""
+    """Return the peak times `factor` once more after each length `every`.
+
+    >>> [float(step(1.0, 100)(count)) for count in (0, 25, 50, 75)]
+    [1.0, 0.5, 0.25, 0.125]
+    """
     interval = max(1, _steps(every, steps))
     return lambda count: peak * factor ** (jnp.minimum(count, steps - 1) // interval)
 
 
 def warmup_constant(peak: float, steps: int, *, warmup: Length = 0.05) -> optax.Schedule:
-    """Return a linear rise over the length `warmup`, then the peak."""
+    """Return a linear rise over the length `warmup`, then the peak.
+
+    >>> [float(warmup_constant(1.0, 100, warmup=4)(step)) for step in (0, 1, 3, 50)]
+    [0.25, 0.5, 1.0, 1.0]
+    """
     rise = max(1, _steps(warmup, steps))
     return lambda count: jnp.where(count + 1 < rise, peak * ((count + 1) / rise), peak)
 
 
 def warmup_cosine(peak: float, steps: int, *, warmup: Length = 0.05, final: Share = 0.01) -> optax.Schedule:
-    """Return a linear rise over the length `warmup`, then a cosine fall to `final` times the peak."""
+    """Return a linear rise over the length `warmup`, then a cosine fall to `final` times the peak.
+
+    >>> [round(float(warmup_cosine(1.0, 100, warmup=4)(step)), 2) for step in (0, 3, 52, 99)]
+    [0.25, 1.0, 0.5, 0.01]
+    """
     rise = max(1, _steps(warmup, steps))
     fall = optax.cosine_decay_schedule(peak, max(1, steps - rise), alpha=final)
     joined = optax.join_schedules([optax.linear_schedule(peak / rise, peak, max(1, rise - 1)), fall], [rise])
@@ -67,6 +95,9 @@ def one_cycle(
     """Return a cosine rise from `peak / start` over the length `rise`, then a cosine fall (Smith and Topin 2018).
 
     It falls to `peak / start / final`.
+
+    >>> [round(float(one_cycle(1.0, 100)(step)), 2) for step in (0, 30, 65, 99)]
+    [0.04, 1.0, 0.5, 0.0]
     """
     top = _steps(rise, steps)
     low, end = peak / start, peak / start / final
@@ -106,16 +137,27 @@ def plateau(
 
     `factor` times the rate after `patience` epochs whose validation loss was not better by the share `threshold`; never
     below `final` times the peak.
+
+    >>> float(plateau(0.1, 100)(50))
+    0.1
     """
     return optax.constant_schedule(peak)
 
 
 class Plateau(NamedTuple):
-    """The best validation loss so far, epochs since, and what the rate is multiplied by."""
+    """The best validation loss so far, epochs since, and what the rate is multiplied by.
+
+    >>> seen = Plateau().update(1.0, factor=0.5, patience=1, threshold=0.0, final=0.01)
+    >>> seen.update(1.2, factor=0.5, patience=1, threshold=0.0, final=0.01).scale
+    0.5
+    """
 
     best: float = math.inf
+    """The lowest validation loss so far."""
     waited: int = 0
+    """Epochs since."""
     scale: float = 1.0
+    """What the rate is multiplied by."""
 
     def update(self, value: float, *, factor: float, patience: int, threshold: float, final: float) -> "Plateau":
         """Return the value after an epoch; NaN is never better."""

@@ -1,9 +1,12 @@
 """Models beside each other: their errors with intervals, and which differences can be chance."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gym_jax.report.style import Values, dress, label, new_figure, numbers, set_title, theme_of, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def model_comparison(
@@ -15,8 +18,13 @@ def model_comparison(
     metric: str = "mae",
     unit: str | None = None,
     dark: bool = False,
-) -> Any:
-    """Return the error of each model as a dot with its interval, the first on top."""
+) -> "Figure":
+    """Return the error of each model as a dot with its interval, the first on top.
+
+    >>> figure = model_comparison(["mlp", "last"], [1.0, 2.0], [0.5, 1.5], [1.5, 2.5], unit="cores")
+    >>> figure.axes[0].get_xlabel()
+    'mae (cores); lower is better'
+    """
     theme = theme_of(dark)
     figure, (panel,) = new_figure(size=(5.6, 1.5 + 0.5 * max(len(names), 2)))
     places = list(range(len(names)))
@@ -30,10 +38,14 @@ def model_comparison(
     return dress(figure, dark, grid="x")
 
 
-def significance(pairs: Sequence[Mapping[str, Any]], names: Sequence[str], *, dark: bool = False) -> Any:
+def significance(pairs: Sequence[Mapping[str, Any]], names: Sequence[str], *, dark: bool = False) -> "Figure":
     """Return a square of pairs: better, worse or no evidence, with the p of each.
 
     A pair has `first`, `second`, `difference` (first minus second), `p` (corrected) and `better`, a name or None.
+
+    >>> pair = {"first": "mlp", "second": "last", "difference": -1.0, "p": 0.0004, "better": "mlp"}
+    >>> significance([pair], ["mlp", "last"]).axes[0].get_title("left")
+    'Which differences are no chance'
     """
     theme = theme_of(dark)
     size = max(3.2, 1.6 + 0.72 * len(names))

@@ -1,7 +1,7 @@
 """Forecasts over what came, and beside it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -18,6 +18,9 @@ from gym_jax.report.style import (
     theme_of,
     with_unit,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEW = 300
 """Up to so many points are drawn one by one; of more, how many lie where."""
@@ -42,8 +45,14 @@ class View(NamedTuple):
 
 def forecast_bands(
     views: Sequence[View], *, quantity: str = "value", unit: str | None = None, dark: bool = False
-) -> Any:
-    """Return a panel for each series: what came, forecasts with their bands, a break where a new forecast begins."""
+) -> "Figure":
+    """Return a panel for each series: what came, forecasts with their bands, a break where a new forecast begins.
+
+    >>> from gym_jax.report.forecasts import View
+    >>> view = View("web", np.arange(3), np.array([2.0, 3.0, np.nan]), np.array([2.5, 3.5, 4.5]), (0, 2))
+    >>> len(forecast_bands([view], quantity="cpu", unit="cores").axes)
+    1
+    """
     theme = theme_of(dark)
     figure, panels = new_figure(len(views), 1, size=(11.4, 0.7 + 2.0 * len(views)))
     for panel, view in zip(panels, views, strict=True):
@@ -95,8 +104,13 @@ def predicted_actual(
     quantity: str = "value",
     unit: str | None = None,
     dark: bool = False,
-) -> Any:
-    """Return forecasts against what came: the diagonal is right; of many points, how many lie where (log colours)."""
+) -> "Figure":
+    """Return forecasts against what came: the diagonal is right; of many points, how many lie where (log colours).
+
+    >>> figure = predicted_actual([1.0, 2.0, 4.0], [1.5, 2.0, 3.0], quantity="cpu", unit="cores")
+    >>> figure.axes[0].get_title("left")
+    'Forecast against observed, 3 values'
+    """
     from matplotlib.colors import LogNorm
 
     theme = theme_of(dark)

@@ -1,10 +1,13 @@
 """What forecasts leave over: how it is spread, and whether it hangs together in time."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gym_jax.report.style import Values, add_legend, dress, new_figure, numbers, set_title, theme_of, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BINS = 60
 INNER = (0.5, 99.5)
@@ -13,8 +16,12 @@ INNER = (0.5, 99.5)
 
 def residual_distribution(
     residuals: Values, *, quantity: str = "value", unit: str | None = None, dark: bool = False
-) -> Any:
-    """Return the histogram of forecast minus observed, within 99 % of them, with mean and median."""
+) -> "Figure":
+    """Return the histogram of forecast minus observed, within 99 % of them, with mean and median.
+
+    >>> residual_distribution([-1.0, 0.0, 4.0], quantity="cpu", unit="cores").axes[0].get_title("left")
+    '3 residuals'
+    """
     theme, values = theme_of(dark), numbers(residuals)
     values = values[np.isfinite(values)]
     figure, (panel,) = new_figure(size=(5.6, 3.6))
@@ -42,10 +49,15 @@ def residual_distribution(
 
 def residual_autocorrelation(
     lags: Values, correlation: Values, *, count: int, span: str = "", dark: bool = False
-) -> Any:
+) -> "Figure":
     """Return the correlation of residuals with those so many steps before; beyond the band it is no chance (95 %).
 
-    `count` is how many residuals it rests on, `span` how long a step is, in words.
+    `count` is how many residuals it rests on, `span` how long a step is, in words. The band is Bartlett's of no
+    correlation, `1.96 / sqrt(count)` to either side (Box and Jenkins 1970).
+
+    >>> figure = residual_autocorrelation([1, 2, 3], [0.5, -0.2, 0.1], count=100, span="5min")
+    >>> figure.axes[0].get_xlabel()
+    'lag (steps of 5min)'
     """
     theme, values = theme_of(dark), numbers(correlation)
     figure, (panel,) = new_figure(size=(5.6, 3.6))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Shaped
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 """Okabe and Ito's; the first ones are told from white paper best."""
@@ -19,7 +20,7 @@ UNKNOWN = "data's unit"
 """What stands for a unit that is not known."""
 
 
-Values = Sequence[Any] | np.ndarray
+Values = Sequence[Any] | Shaped[np.ndarray, " n"]
 """Numbers, None or NaN where there is none."""
 
 

@@ -83,7 +83,7 @@ def note_of(lost: list[int], count: int) -> list[str]:
 
 def _best_loss(run: RunFolder) -> Any:
     """Return the lowest validation loss of a member up to its newest checkpoint; None when there is none."""
-    from gym_jax.run.session import read_stopping  # not above: these load JAX, and a list of runs does not
+    from gym_jax.run.snapshot import read_stopping  # not above: these load JAX, and a list of runs does not
     from gym_jax.train.checkpoint import read_metadata, saved_steps
 
     steps = saved_steps(run.checkpoints)

@@ -87,6 +87,7 @@ def load_run(
 
     With `portions`, data that were trained on in portions are only opened; else all of them are read.
     Of a group all members that have not diverged answer together, or the `best` alone; to others `members` is nothing.
+    Raises CheckpointError when the run or the step can not be read, DataError when the data can not.
     """
     run = best_member(run) if members == "best" and is_group(run) else run
     config = read_config(run)

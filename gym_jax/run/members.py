@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError, Diverged
 from gym_jax.run.ending import fail
-from gym_jax.run.folder import SCHEMA_VERSION, RunFolder
+from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import is_lost, member_run
 from gym_jax.run.plan import Plan, columns, fresh_states
 from gym_jax.run.session import Session

@@ -44,6 +44,7 @@ def predict_run(
     ones follow what came since the run was trained, in the last `REPLAYED` rows of each series.
 
     A run of cases answers as `predict_cases` says: of its test file, or of all its data, when no other are given.
+    Raises CheckpointError when the run can not be read, DataError when the data can not, or lack columns known ahead.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     config = read_config(folder)

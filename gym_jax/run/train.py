@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from gym_jax.config.document import differences
+from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.config.schema import Config
 from gym_jax.data.split import Part
 from gym_jax.errors import CheckpointError, GymJaxError
@@ -19,7 +20,7 @@ from gym_jax.run.drift import keep_profile
 from gym_jax.run.ending import Result, finish, leave, watched
 from gym_jax.run.environment import environment, plugins_of
 from gym_jax.run.fit import Event, Judge, fit
-from gym_jax.run.folder import SCHEMA_VERSION, RunFolder, now
+from gym_jax.run.folder import RunFolder, now
 from gym_jax.run.load import read_config
 from gym_jax.run.pace import agree_on_stop
 from gym_jax.run.peers import guard, outlived_by_none, refuse_different
@@ -64,7 +65,9 @@ def train_run(
     """Train in a new run folder (`folder`, or one under `run.root`) and score the best weights on `part`, if any.
 
     `watch` is told what happens; `stop` is asked between chunks and answers with an exit code to save and leave with;
-    `judge` is asked after every epoch of a single model, and ends it as the time limit does.
+    `judge` is asked after every epoch of a single model, and ends it as the time limit of `max_seconds` does. Raises
+    ConfigError on settings that do not go together, DataError, Diverged when the loss is lost, StorageError when the
+    disk refuses, RunInUse, MissingExtra, and PeerError when another process of the run is gone.
     """
     deadline = _deadline(max_seconds)
     writer = join_group(config).writer
@@ -114,7 +117,8 @@ def resume_run(
     """Go on with an interrupted run in place, to the bit as if it had not been interrupted.
 
     `config` may ask for more epochs, another patience, other baselines, other saving; a finished run that is made
-    longer goes on as well. Raises ConfigError on other changes, CheckpointError when the data changed.
+    longer goes on as well. The other arguments and errors are those of `train_run`. Raises ConfigError on other
+    changes, CheckpointError when the data changed or no checkpoint can be read.
     """
     deadline = _deadline(max_seconds)
     was = read_config(run)

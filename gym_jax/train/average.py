@@ -52,7 +52,11 @@ def evaluation_params(state: TrainState) -> PyTree:
 
 
 def evaluation_variables(state: TrainState) -> dict[str, PyTree]:
-    """Return what `model.apply` takes to judge and forecast: `evaluation_params` and the collections."""
+    """Return what `model.apply` takes to judge and forecast: `evaluation_params` and the collections.
+
+    >>> evaluation_variables(start)["params"]["head"]["kernel"].shape
+    (12, 2)
+    """
     return {"params": evaluation_params(state), **state.collections}
 
 

@@ -19,7 +19,7 @@ def keep_programs(folder: str | Path) -> Path:
     open to others, StorageError when it can not be made.
     """
     top = Path(folder).expanduser().absolute()
-    path = top / f"{jax.__version__}-{jaxlib.__version__}-{_machine()}"
+    path = top / f"{jax.__version__}-{jaxlib.version.__version__}-{_machine()}"
     try:
         top.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)

@@ -63,6 +63,9 @@ def jit(function: Callable[..., Any], *, compile: Compile = "safe", **keywords: 
 
     Within another transformation the options of the outermost `jit` count, so the function is then called as it is:
     write `jit(jax.grad(f))`, since `jax.grad(jit(f))` has no such options. No device is opened before the first call.
+
+    >>> float(jit(lambda x: 2 * x)(jnp.ones(())))
+    2.0
     """
     compiled = functools.cache(lambda: jax.jit(function, compiler_options=compiler_options(compile), **keywords))
 

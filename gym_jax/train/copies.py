@@ -67,7 +67,7 @@ def _scramble(words: Array) -> Array:
 
 def _words(leaf: Array) -> Array:
     """Return the bits of an array as 32-bit words."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)

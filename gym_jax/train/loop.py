@@ -12,7 +12,11 @@ from gym_jax.types import Examples, Mean, Metrics, TrainState
 
 
 class Position(NamedTuple):
-    """Where training stands: `batch` batches of `epoch` are done. With the seed it fixes all that is still to come."""
+    """Where training stands: `batch` batches of `epoch` are done. With the seed it fixes all that is still to come.
+
+    >>> Position(epoch=2, batch=40)
+    Position(epoch=2, batch=40)
+    """
 
     epoch: int = 0
     batch: int = 0
@@ -31,7 +35,11 @@ class Portion(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What one chunk did."""
+    """What one chunk did.
+
+    >>> Progress(None, Position(3, 0), batches=12, windows=768, metrics={}).epoch_done
+    True
+    """
 
     state: TrainState | None
     """Valid until the loop is asked to go on: its buffers are then given away. None when they already are."""
@@ -40,6 +48,7 @@ class Progress(NamedTuple):
     batches: int
     """Batches of an epoch."""
     windows: int
+    """Examples that the chunk learned from, padding left out."""
     metrics: dict[str, Mean]
     """Per step of the chunk, as NumPy arrays."""
 
@@ -60,12 +69,19 @@ def train(
     start: Position | tuple[int, int] = (0, 0),
     hold: Callable[[Position], bool] = lambda position: True,
 ) -> Iterator[Progress]:
-    """Train from `start` to the end of `epochs`, `chunk` steps at a time; `order(epoch)` gives an epoch's indices.
+    """Train from `start` to the end of `epochs`, `chunk` steps at a time.
 
-    Chunks end at multiples of `chunk`, counted from the start of each epoch: a run that goes on from one of these
-    ends runs the same programs on the same numbers as one that was never interrupted. `hold(position)` is asked as
-    soon as a chunk is on its way whether its state will be looked at. Where it will not, the next chunk is on its way
-    before the metrics of this one are read, so that the device never waits for the host; its state is then gone.
+    `order(epoch)` gives an epoch's indices, [steps, batch]. Chunks end at multiples of `chunk`, counted from the start
+    of each epoch: a run that goes on from one of these ends runs the same programs on the same numbers as one that was
+    never interrupted. `hold(position)` is asked as soon as a chunk is on its way whether its state will be looked at.
+    Where it will not, the next chunk is on its way before the metrics of this one are read, so that the device never
+    waits for the host; its state is then gone.
+
+    >>> state, placed = layout.replicate(begin(jax.random.key(0), batch.inputs)), layout.replicate(examples)
+    >>> for progress in train(epoch, state, placed, lambda number: order, epochs=2, chunk=len(order)):
+    ...     print(progress.position, progress.windows)
+    Position(epoch=1, batch=0) 47
+    Position(epoch=2, batch=0) 47
     """
     return train_portions(epoch, state, resident(examples, order, epochs, start), chunk=chunk, start=start, hold=hold)
 

@@ -33,10 +33,16 @@ ManyEvaluation = Callable[[TrainState, Examples, Order | Orders], Metrics]
 
 
 class Pack(NamedTuple):
-    """How members share the devices of a layout; of `vmap` its first device alone."""
+    """How members share the devices of a layout; of `vmap` its first device alone.
+
+    >>> Pack("vmap", layout).names
+    {'packing': 'vmap', 'placement': 'one', 'devices': 1, 'compile': 'safe'}
+    """
 
     packing: Packing
+    """`vmap`, `cores`, `turns` or `loop`; the module says what each word means."""
     layout: Layout
+    """Where they run."""
 
     @property
     def names(self) -> dict[str, Any]:
@@ -62,12 +68,20 @@ class Pack(NamedTuple):
 
 
 def stack(states: Sequence[PyTree]) -> PyTree:
-    """Return trees of arrays as one, members along a new first axis."""
+    """Return trees of arrays as one, members along a new first axis: of shapes [...] it has the shape [members, ...].
+
+    >>> stack([{"w": jnp.zeros(3)}, {"w": jnp.ones(3)}])["w"].shape
+    (2, 3)
+    """
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
 def member(states: PyTree, index: int) -> PyTree:
-    """Return one member of stacked trees."""
+    """Return one member of stacked trees: of shapes [members, ...] it has the shape [...].
+
+    >>> member({"w": jnp.array([[0.0, 1.0], [2.0, 3.0]])}, 1)["w"].tolist()
+    [2.0, 3.0]
+    """
     return jax.tree.map(lambda leaf: leaf[index], states)
 
 
@@ -76,11 +90,13 @@ def make_many_epoch(
 ) -> ManyEpoch:
     """Compile an epoch of many members; a member's numbers are those of its own single run, but for rounding.
 
-    `step_for(axis_name=...)` returns the step of a single run. With `settings`, arrays with the members along their
-    first axis, it is called as `step_for(own_settings, axis_name=...)`, so that a rate, say, is a member's own. The
-    epoch takes others, placed like states, as `settings`: no program is compiled anew for them.
-    States and examples must have been placed with `pack.place` and `pack.replicate`; examples of their `own`, of one
-    shape and stacked like states, with `pack.place` too. Raises ValueError for either with members in a loop.
+    It takes stacked states, examples, and an order [steps, batch] of all or [steps, members, batch], and returns
+    stacked states and metrics [steps, members]. `step_for(axis_name=...)` returns the step of a single run. With
+    `settings`, arrays with the members along their first axis, it is called as `step_for(own_settings, axis_name=...)`,
+    so that a rate, say, is a member's own. The epoch takes others, placed like states, as `settings`: no program is
+    compiled anew for them. States and examples must have been placed with `pack.place` and `pack.replicate`; examples
+    of their `own`, of one shape and stacked like states, with `pack.place` too. Raises ValueError for either with
+    members in a loop.
     """
     if pack.packing == "loop":
         if settings is not None or examples == "own":

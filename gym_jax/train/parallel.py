@@ -37,12 +37,22 @@ Evaluation = Callable[[TrainState, Examples, Order], Metrics]
 
 
 class Layout(NamedTuple):
-    """Where a program runs, and how it is compiled; pmap knows one way to compile."""
+    """Where a program runs, and how it is compiled; pmap knows one way to compile.
+
+    >>> layout.names, layout.processes
+    ({'placement': 'one', 'devices': 1, 'compile': 'safe'}, 1)
+    >>> layout.pad(np.array([[0, 1, 2]])).shape
+    (1, 3)
+    """
 
     placement: Placement
+    """One device, or how a program is spread over several; the module says what each word means."""
     devices: tuple[jax.Device, ...]
+    """Of every process as many."""
     compile: Compile = "safe"
+    """How programs are compiled: `safe`, `fast` or `wide`."""
     parameters: Parameters = "replicate"
+    """Whether each device keeps all parameters (`replicate`) or a part of them (`shard`)."""
 
     @property
     def processes(self) -> int:
@@ -121,6 +131,9 @@ def make_layout(
     """Return the layout of `count` devices (None: all there are), of every process as many.
 
     Raises ConfigError when there are fewer, or where several processes have no such placement.
+
+    >>> make_layout("one").placement
+    'one'
     """
     several = group().count
     if several > 1 and placement in ("one", "pmap"):
@@ -157,6 +170,11 @@ def make_epoch(step_for: Callable[..., Step], layout: Layout) -> Epoch:
 
     `functools.partial(make_train_step, model, loss, tx)` is such a `step_for`. State and examples must have been
     placed with `layout.replicate`.
+
+    >>> state = layout.replicate(begin(jax.random.key(0), batch.inputs))
+    >>> state, metrics = epoch(state, layout.replicate(examples), order)
+    >>> int(state.step), metrics["loss"].value.shape
+    (3, (3,))
     """
 
     def run(step: Step) -> Epoch:
@@ -169,7 +187,12 @@ def make_epoch(step_for: Callable[..., Step], layout: Layout) -> Epoch:
 
 
 def make_evaluation(step_for: Callable[..., EvalStep], layout: Layout) -> Evaluation:
-    """Compile an evaluation over an order of indices, like `make_epoch`; metrics come per step, to be added up."""
+    """Compile an evaluation over an order of indices, like `make_epoch`; metrics come per step, to be added up.
+
+    >>> evaluation = make_evaluation(functools.partial(make_eval_step, model, gym_jax.losses.mae), layout)
+    >>> float(evaluation(start, examples, order)["loss"].count.sum())
+    93.0
+    """
 
     def run(step: EvalStep) -> Evaluation:
         def evaluation(state: TrainState, examples: Examples, order: Any) -> Metrics:
@@ -181,7 +204,11 @@ def make_evaluation(step_for: Callable[..., EvalStep], layout: Layout) -> Evalua
 
 
 def make_forecast(model: Model) -> Callable[[Any, Examples, Order], Float[Array, "steps batch horizon targets"]]:
-    """Compile predictions of every batch of an order; rows of padding (-1) hold no meaning."""
+    """Compile predictions of every batch of an order; rows of padding (-1) hold no meaning.
+
+    >>> make_forecast(model)(evaluation_variables(start), examples, order).shape
+    (3, 16, 2, 1)
+    """
 
     @jit
     def forecast(variables: Any, examples: Examples, order: Any) -> Array:

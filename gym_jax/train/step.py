@@ -22,6 +22,10 @@ def init_state(
     """Return the state before the first step; `inputs` only lends its shapes. A model may have no parameters.
 
     `ema` is the decay that `make_train_step` is given; None keeps no running average.
+
+    >>> state = jax.jit(functools.partial(init_state, model, tx))(jax.random.key(0), batch.inputs)
+    >>> int(state.step), state.params["head"]["kernel"].shape
+    (0, (12, 2))
     """
     params_key, dropout_key, run_key = jax.random.split(key, 3)
     variables = dict(model.init({"params": params_key, "dropout": dropout_key}, inputs, train=False))
@@ -61,7 +65,13 @@ def make_train_step(
     part in the metrics, and counts in one more, `skipped`.
 
     Raises ValueError for settings out of range and, when traced, for a batch with fewer rows than micro-batches, one
-    that shards or devices do not divide, and for a state that was begun with another choice about `ema`.
+    that shards or devices do not divide, for a loss that is no value of each target, and for a state that was begun
+    with another choice about `ema`.
+
+    >>> step = jax.jit(make_train_step(model, gym_jax.losses.mae, tx))
+    >>> state, metrics = step(start, batch)
+    >>> int(state.step), sorted(metrics)
+    (1, ['grad_norm', 'loss'])
     """
     if shards is not None and accumulate > 1:
         raise ValueError("a batch is computed in shards or in micro-batches, not in both")
@@ -170,8 +180,14 @@ def make_eval_step(
 ) -> EvalStep:
     """Return `evaluate(state, batch) -> metrics`: the loss and elementwise `metrics` as totals and counts.
 
-    Judged are the state's `evaluation_variables`: the averaged parameters where it has such. `shards` is as for the
-    training step.
+    Judged are the state's `evaluation_variables`: the averaged parameters where it has such. `loss` and `metrics` are
+    as for the training step: they make a value of the target's shape. `shards` is too. Raises ValueError, when traced,
+    for a loss or metric of another shape.
+
+    >>> evaluate = jax.jit(make_eval_step(model, gym_jax.losses.mae, {"mse": gym_jax.losses.mse}))
+    >>> metrics = evaluate(start, batch)
+    >>> sorted(metrics), float(metrics["mse"].count)
+    (['loss', 'mse'], 7.0)
     """
     functions = {"loss": loss, **(metrics or {})}
 
