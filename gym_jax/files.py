@@ -7,6 +7,10 @@ from pathlib import Path
 
 from gym_jax.errors import StorageError
 
+WINDOWS = os.name == "nt"
+OPENING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Flags that open a file to be read as bytes; a pipe in its place is opened too, and not waited for."""
+
 
 @contextmanager
 def whole_file(path: str | Path, suffix: str = "") -> Iterator[tuple[Path, Path]]:
@@ -31,7 +35,7 @@ def write_synced(path: Path, text: str) -> None:
     """Write a text file whole or not at all, and so that it outlasts a loss of power. Raises OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w") as file:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -43,8 +47,10 @@ def write_synced(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Put a file, or the names in a folder, on the disk. Raises OSError."""
-    number = os.open(path, os.O_RDONLY)
+    """Put a file, or the names in a folder, on the disk. Raises OSError. Windows does the second by itself."""
+    if WINDOWS and path.is_dir():
+        return
+    number = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

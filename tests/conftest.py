@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,8 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel
 import pytest  # noqa: E402 - JAX reads the settings above when it is first imported
 
 ROOT = Path(__file__).parents[1]
+WITHOUT_POSIX = os.name != "posix" or "GYMJAX_TESTS_WITHOUT_POSIX" in os.environ
+"""The variable has Linux do as Windows would."""
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +150,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if any(re.search(pattern, item.nodeid) for pattern in DOUBLED):
             item.add_marker(pytest.mark.slow)
+    config.left_out = [item for item in items if item.get_closest_marker("posix")] if WITHOUT_POSIX else []
+    if config.left_out:
+        config.hook.pytest_deselected(items=config.left_out)
+        items[:] = [item for item in items if item not in config.left_out]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse an encoding of the system's own: the tests write their files without naming one."""
+    if os.name == "nt" and not sys.flags.utf8_mode:
+        raise pytest.UsageError("set PYTHONUTF8=1: these tests write text as UTF-8")
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say how many tests are left out because this system is not POSIX."""
+    return [f"not POSIX: {len(config.left_out)} tests that need it are left out"] if WITHOUT_POSIX else []

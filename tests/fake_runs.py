@@ -1,12 +1,13 @@
 """Run folders as a training process writes them, without one, and a server that watches them."""
 
-import fcntl
 import json
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+
+from gym_jax.locks import try_lock
 
 CLOCK = "2026-03-01T00:00:{:06.3f}+00:00"
 
@@ -67,7 +68,7 @@ def append(path, line):
 def trained(path):
     """Hold a run as a process does that trains it."""
     with (path / ".lock").open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        assert try_lock(file)
         yield
 
 

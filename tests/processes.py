@@ -54,7 +54,8 @@ class Running(NamedTuple):
         """End what still runs: SIGTERM, then SIGKILL."""
         for process in self.processes:
             if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
+                if os.name == "posix":
+                    os.kill(process.pid, signal.SIGCONT)
                 process.terminate()
         deadline = time.monotonic() + GRACE
         for process in self.processes:

@@ -10,7 +10,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "gym_jax"
 LAYERS = [
     {"errors", "ranges", "lazy", "__init__"},
-    {"types", "files", "cells", "plugins"},
+    {"types", "files", "locks", "cells", "plugins"},
     {"ops"},
     {"data", "models", "losses", "metrics", "optim", "config", "track", "pull"},
     {"train"},

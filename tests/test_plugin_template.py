@@ -99,7 +99,7 @@ def test_every_command_of_the_document_runs(template, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_its_own_tests_pass(built):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", built]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", built]
     done = subprocess.run(
         [*command, TEMPLATE / "tests"], check=False, capture_output=True, text=True, env=_environment(built)
     )

@@ -157,7 +157,7 @@ def write_recommendations(found: Sequence[Any], kept: Any, out: str, format: str
     """Write recommendations into a file, whole or not at all; a table becomes CSV. Raises StorageError."""
     text = _text(found, kept, "csv" if format == "table" else format, facts)
     with whole_file(out) as (path, temporary):
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 

@@ -29,7 +29,7 @@ ANYWHERE = ("--debug", *LOUDNESS, *WORDS)
 
 def load_keys() -> dict[str, list[str]]:
     """Return every setting with the words it takes; a number or a name takes none in particular."""
-    return dict(json.loads(KEYS.read_text()))
+    return dict(json.loads(KEYS.read_text(encoding="utf-8")))
 
 
 def complete_override(incomplete: str) -> list[str]:

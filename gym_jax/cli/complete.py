@@ -53,5 +53,5 @@ def _leaves(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Mapp
 
 
 if __name__ == "__main__":
-    KEYS.write_text(keys_text())
+    KEYS.write_text(keys_text(), encoding="utf-8", newline="\n")
     print(f"{len(find_keys())} settings in {KEYS}")

@@ -132,7 +132,7 @@ def write_new(path: Path, text: str) -> None:
     if path.suffix != ".yaml":
         raise ConfigError(f"`{path}` is no name of a configuration", hint="one file is written; it ends in .yaml")
     try:
-        with path.open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError as error:
         name = shlex.quote(str(path))
@@ -152,7 +152,7 @@ def schema(
     from gym_jax.config.document import json_schema
 
     if out is not None:
-        out.write_text(json.dumps(json_schema(), indent=1) + "\n")
+        out.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8", newline="\n")
     if as_json:
         print_json("config schema", {"file": str(out)} if out else {"json_schema": json_schema()})
     elif out is None:

@@ -27,7 +27,7 @@ def write_document(command: str, document: Mapping[str, Any], path: str | Path) 
     """Write the JSON document of a command to a file, whole or not at all; return its path. Raises StorageError."""
     text = json.dumps({"schema": 1, "command": command, **document}, indent=1, allow_nan=False) + "\n"
     with whole_file(path) as (path, temporary):
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     return str(path)
 
 

@@ -6,7 +6,6 @@ _job.json                      what is asked of what: only the same goes on here
 _manifest.json                 every part with its rows and bytes; it is there once all parts are
 """
 
-import fcntl
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from gym_jax.data.salvage import Unread
 from gym_jax.errors import ConfigError, RunInUse, StorageError
 from gym_jax.files import sync, write_synced
+from gym_jax.locks import try_lock
 
 JOB, MANIFEST, UNANSWERED = "_job.json", "_manifest.json", "_unanswered"
 SCHEMA = 1
@@ -61,7 +61,7 @@ def open_parts(path: str | Path, count: int, job: Mapping[str, Any]) -> Iterator
                 code="config.parts_other",
             )
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / ".lock").open("a+", encoding="utf-8")
     with lock:
         _hold(lock, folder)
         with _storage(folder):
@@ -124,14 +124,16 @@ def finish_parts(parts: PartFolder, **facts: Any) -> dict[str, Any]:
 def read_unanswered(parts: PartFolder, number: int) -> list[Unread]:
     """Return the series of a part that were not answered."""
     with suppress(FileNotFoundError):
-        return [Unread(**json.loads(line)) for line in parts.unanswered(number).read_text().splitlines()]
+        return [
+            Unread(**json.loads(line)) for line in parts.unanswered(number).read_text(encoding="utf-8").splitlines()
+        ]
     return []
 
 
 def _begun(folder: Path) -> dict[str, Any] | None:
     """Return the job that a folder was begun with."""
     try:
-        return dict(json.loads((folder / JOB).read_text()))
+        return dict(json.loads((folder / JOB).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:
@@ -151,10 +153,8 @@ def _refuse_filled(folder: Path) -> None:
 
 
 def _hold(lock: Any, folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RunInUse(f"another process writes into {folder}", hint="wait for it, or choose another folder") from None
+    if not try_lock(lock):
+        raise RunInUse(f"another process writes into {folder}", hint="wait for it, or choose another folder")
 
 
 @contextmanager

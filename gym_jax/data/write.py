@@ -51,7 +51,7 @@ def _write_npz(frame: pd.DataFrame, path: Path) -> None:
 
 def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
     plain = frame.astype(dict.fromkeys(frame.select_dtypes(["datetime", "datetimetz"]), str))
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         for begin in range(0, len(plain), PORTION):
             rows = plain.iloc[begin : begin + PORTION].to_dict("records")
             given = ({name: value for name, value in row.items() if value == value} for row in rows)  # NaN is left out
@@ -59,7 +59,7 @@ def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, compression="gzip" if path.suffix == ".gz" else None)
+    frame.to_csv(path, index=False, lineterminator="\n", compression="gzip" if path.suffix == ".gz" else None)
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

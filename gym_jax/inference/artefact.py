@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gym_jax.errors import CheckpointError, GymJaxError
+from gym_jax.files import OPENING
 from gym_jax.inference.npz import read_arrays, unpack
 from gym_jax.inference.spec import Spec
 from gym_jax.inference.window import Window
@@ -150,7 +151,7 @@ def _verified(folder: Path, files: Mapping[str, Any]) -> dict[str, bytes]:
 
 def _read(path: Path, most: int) -> bytes:
     """Return a file of at most so many bytes. Raises ValueError when it has more, or is none."""
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
+    number = os.open(path, OPENING)  # a pipe would be waited for
     with os.fdopen(number, "rb") as file:
         about = os.fstat(number)
         if not stat.S_ISREG(about.st_mode):

@@ -160,7 +160,7 @@ def _await(attempt: Attempt, grace: float) -> tuple[End | None, bool, list[int]]
 def _is_halted(pid: int) -> bool:
     """Return whether a process is stopped; where there is no /proc nobody is known to be."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] in "Tt"
     except OSError:
         return False
 

@@ -19,7 +19,7 @@ from gym_jax.files import write_synced
 
 LAUNCH, PROCESS = "GYMJAX_LAUNCH", "GYMJAX_PROCESS"
 """The variables that name the folder, and the number of a process."""
-STACKS = signal.SIGUSR1
+STACKS = getattr(signal, "SIGUSR1", signal.SIGTERM)
 """Has a launched process write on stderr where each of its threads stands."""
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of Linux' prctl."""
@@ -74,7 +74,7 @@ def tell_error(error: GymJaxError) -> None:
 def read_run(place: Path) -> Path | None:
     """Return where the run is kept, as far as the launcher's folder knows."""
     with suppress(OSError):
-        return Path((place / "run").read_text())
+        return Path((place / "run").read_text(encoding="utf-8"))
     return None
 
 
@@ -95,5 +95,5 @@ def _place() -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError):
-        return dict(json.loads(path.read_text()))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     return {}

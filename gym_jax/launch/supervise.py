@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gym_jax.errors import EXIT_CODES, GymJaxError, Interrupted, PeerError, RunFailed
+from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, Interrupted, PeerError, RunFailed
 from gym_jax.files import write_synced
 from gym_jax.launch.attempt import ASKED, GRACE, End, Events, Say, run_attempt
 from gym_jax.launch.child import LAUNCH, read_error, read_run
@@ -50,8 +50,15 @@ def supervise(
 
     When one fails all are ended, and started again at most `restarts` times, after `pause` seconds, or twice that when
     no newer checkpoint has appeared; two restarts in a row without one are the last. Raises the error of the process
-    that failed first. Must be called by the main thread.
+    that failed first. Must be called by the main thread. Raises ConfigError on a system without the signals of POSIX.
     """
+    if not hasattr(os, "killpg"):
+        raise ConfigError(
+            "processes can be launched on Linux and macOS only",
+            hint="they are ended by signals of POSIX; one process trains everywhere",
+            attempt="gymjax train ...",
+            code="config.platform",
+        )
     fruitless, best = 0, -1
     with tempfile.TemporaryDirectory(prefix="gymjax-launch-") as folder, _received() as events:
         place = Path(folder)

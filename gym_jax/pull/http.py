@@ -94,7 +94,7 @@ def _is_address(url: str) -> bool:
 
 
 def _token(path: Path) -> str:
-    token = path.expanduser().read_text().strip()
+    token = path.expanduser().read_text(encoding="utf-8").strip()
     if not token or not token.isprintable() or not token.isascii() or " " in token:
         raise ValueError("it holds no token")
     return token

@@ -1,7 +1,5 @@
 """What has been pulled so far, beside the file that it becomes: an interrupted pull goes on where it was."""
 
-import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -13,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gym_jax.errors import ConfigError, RunInUse, StorageError
 from gym_jax.files import whole_file, write_synced
+from gym_jax.locks import try_lock
 from gym_jax.pull.prometheus import Page
 
 WHAT = "pull.json"
@@ -68,20 +67,14 @@ def open_pages(out: Path, asked: dict[str, Any]) -> Iterator[tuple[Pages, dict[s
     path = out.with_name(f".{out.name}.pull")
     try:
         path.mkdir(exist_ok=True)
-        lock = (path / ".lock").open("a")
+        lock = (path / ".lock").open("a+", encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"{path} can not be made: {error.strerror}", hint="does the folder of --out exist, with room?"
         ) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise RunInUse(
-                f"another process pulls into {out}", hint="it goes on by itself", attempt=f"ls {path}"
-            ) from error
+        if not try_lock(lock):
+            raise RunInUse(f"another process pulls into {out}", hint="it goes on by itself", attempt=f"ls {path}")
         try:
             yield Pages(path), _take_up(path, out, asked)
         finally:
@@ -97,7 +90,7 @@ def drop_pages(pages: Pages) -> None:
 def _take_up(path: Path, out: Path, asked: dict[str, Any]) -> dict[str, Any]:
     asked = {"schema": SCHEMA, **asked}
     try:
-        before = json.loads((path / WHAT).read_text())
+        before = json.loads((path / WHAT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = None
     if before is None:

@@ -102,7 +102,7 @@ def render(page: Page) -> str:
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(page.title)}</title>\n<style>{LOOK.read_text()}</style>\n</head>\n<body>\n{inner}\n</main>\n</body>\n</html>\n"
+        f"<title>{escape(page.title)}</title>\n<style>{LOOK.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n{inner}\n</main>\n</body>\n</html>\n"
     )
 
 

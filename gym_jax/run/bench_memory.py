@@ -20,7 +20,7 @@ def host_gauge() -> Callable[[], int | None]:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     with contextlib.suppress(OSError):
-        RESET.write_text("5")  # the peak is what is resident now
+        RESET.write_text("5", encoding="utf-8", newline="\n")  # the peak is what is resident now
     before, peak = read_memory("VmRSS"), read_memory("VmHWM")
     if before is None or peak is None:
         return lambda: None
@@ -35,7 +35,7 @@ def host_gauge() -> Callable[[], int | None]:
 def read_memory(name: str) -> int | None:
     """Return a size of this process in bytes: VmRSS now, VmHWM at its highest; None off Linux."""
     try:
-        found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
+        found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
     except OSError:
         return None
     return 1024 * int(found[1]) if found else None

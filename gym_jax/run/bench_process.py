@@ -149,7 +149,7 @@ def _listen(arm: Arm, hear: Hear) -> bool:
 def _cause(arm: Arm) -> str:
     """Return why the process is gone."""
     code = arm.process.wait()
-    if code == -signal.SIGKILL:
+    if code == -9:  # SIGKILL
         return "the system killed the process: out of memory, most likely"
     assert arm.errors is not None
     arm.errors.seek(0)

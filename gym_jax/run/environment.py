@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -51,7 +52,7 @@ def environment() -> dict[str, Any]:
         "packages": {name: package_version(name) for name in PACKAGES},
         "devices": [f"{device.platform}:{device.device_kind}" for device in jax.devices()],
         "git": git_commit(),
-        "command": [sys.argv[0].rsplit("/", 1)[-1], *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
 

@@ -17,7 +17,6 @@ members/       of a run of several seeds: a run folder like this one for each
 """
 
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -35,6 +34,7 @@ from gym_jax.config.plain import meant
 from gym_jax.config.text import unreadable
 from gym_jax.errors import CheckpointError, RunInUse, StorageError
 from gym_jax.files import sync, write_synced
+from gym_jax.locks import try_lock
 from gym_jax.train.processes import group
 
 LOCK_TRIES = 5
@@ -59,7 +59,7 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Return a JSON file of the run, {} when it is not there. Raises CheckpointError when it is damaged."""
         try:
-            document = json.loads((self.path / name).read_text())
+            document = json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
@@ -79,7 +79,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """Return the resolved configuration as a plain tree."""
         try:
-            tree = dict(yaml.safe_load((self.path / "config.yaml").read_text()))
+            tree = dict(yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8")))
         except yaml.YAMLError as error:
             raise CheckpointError(
                 unreadable(str(self.path / "config.yaml"), error).message, hint="the run is damaged"
@@ -94,7 +94,7 @@ class RunFolder:
         """Return the whole lines of a JSONL file; a last line cut short is left out."""
         lines = []
         try:
-            text = (self.path / name).read_text()
+            text = (self.path / name).read_text(encoding="utf-8")
         except FileNotFoundError:
             return []
         for line in text.splitlines():
@@ -118,7 +118,7 @@ class RunFolder:
         """Append one JSON line."""
         if not group().writer:
             return
-        with self._storage(), (self.path / name).open("a") as file:
+        with self._storage(), (self.path / name).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(document, allow_nan=False) + "\n")
 
     def log(self, event: str, **facts: Any) -> None:
@@ -158,13 +158,10 @@ class RunFolder:
     def in_use(self) -> bool:
         """Return whether another process holds the lock; nothing is written."""
         try:
-            with (self.path / ".lock").open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with (self.path / ".lock").open(encoding="utf-8") as file:
+                return not try_lock(file, shared=True)
         except FileNotFoundError:
             return False
-        except BlockingIOError:
-            return True
-        return False
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -173,7 +170,7 @@ class RunFolder:
             yield
             return
         with self._storage():
-            file = (self.path / ".lock").open("a+")
+            file = (self.path / ".lock").open("a+", encoding="utf-8")
         with file:
             if not _locked(file):
                 file.seek(0)
@@ -216,12 +213,10 @@ class RunFolder:
 def _locked(file: IO[str]) -> bool:
     """Return whether the lock was had; who asks `in_use` holds it for a moment, so that one refusal says nothing."""
     for left in reversed(range(LOCK_TRIES)):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if try_lock(file):
             return True
-        except BlockingIOError:
-            if left:
-                time.sleep(0.01)
+        if left:
+            time.sleep(0.01)
     return False
 
 

@@ -138,7 +138,7 @@ def _stuck(run: RunFolder, step: int, silence: float, tell: Callable[[Event], No
     tell_error(error)
     with suppress(Exception):
         tell(Event("stuck", {"error": error}))
-    with suppress(Exception), (run.path / stacks).open("w") as file:
+    with suppress(Exception), (run.path / stacks).open("w", encoding="utf-8", newline="\n") as file:
         faulthandler.dump_traceback(file, all_threads=True)
     with suppress(Exception):
         run.status(status="failed", exit_code=error.exit_code, reason=error.message)

@@ -93,7 +93,7 @@ def report_runs(
     if html is not None:
         text = render(page)
         with whole_file(html) as (path, temporary):
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", newline="\n")
         document |= {"html": str(path), "bytes": path.stat().st_size}
     return document
 

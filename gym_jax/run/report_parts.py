@@ -166,7 +166,7 @@ def reproduce_part(run: Reported) -> list[Any]:
     ]
     if command[1:]:
         blocks.append(Code("As it was begun", shlex.join(["gymjax", *map(str, command[1:])])))
-    return [*blocks, Code("config.yaml", (run.folder.path / "config.yaml").read_text(), folded=True)]
+    return [*blocks, Code("config.yaml", (run.folder.path / "config.yaml").read_text(encoding="utf-8"), folded=True)]
 
 
 def data_part(run: Reported) -> list[Any]:

@@ -64,7 +64,9 @@ def _never_begun(path: Path) -> bool:
     if not names:
         return True
     mark = path / ".lock"
-    own = mark.is_file() and (names == {".lock"} or mark.read_text(errors="replace").startswith("process "))
+    own = mark.is_file() and (
+        names == {".lock"} or mark.read_text(encoding="utf-8", errors="replace").startswith("process ")
+    )
     return own and names <= BEFORE
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gym_jax.errors import ConfigError
+from gym_jax.files import WINDOWS
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -111,13 +112,13 @@ def read_token(path: str | Path) -> tuple[str, list[str]]:
     """Return the token in a file, and a note when others on this machine can read it. Raises ConfigError."""
     place = Path(path).expanduser()
     try:
-        text, mode = place.read_text().strip(), place.stat().st_mode
+        text, mode = place.read_text(encoding="utf-8").strip(), place.stat().st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise _no_token(f"--token-file {path} can not be read: {reason}", path) from error
     if len(text) < SHORTEST or not text.isascii() or len(text.split()) != 1:
         raise _no_token(f"--token-file {path} holds no token of {SHORTEST} characters or more in one word", path)
-    shared = bool(mode & (stat.S_IRWXG | stat.S_IRWXO))
+    shared = not WINDOWS and bool(mode & (stat.S_IRWXG | stat.S_IRWXO))
     return text, [f"others on this machine can read {path}: chmod 600 {path}"] if shared else []
 
 

@@ -16,7 +16,7 @@ def read_system() -> dict[str, Any]:
     In a container with a limit the memory is that of the container.
     """
     load: list[float] | None = None
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):  # the second on Windows
         load = [round(value, 2) for value in os.getloadavg()]
     used, total = _memory()
     return {"time": time.time(), "load": load, "cores": _cores(), "memory": {"used": used, "total": total}}
@@ -28,12 +28,12 @@ def _cores() -> int:
 
 def _memory() -> tuple[int | None, int | None]:
     try:
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="utf-8").splitlines())
         total, free = (int(lines[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
     except (OSError, ValueError, KeyError):
         return None, None
     with suppress(OSError, ValueError):  # `max` where there is no limit
-        limit = int((GROUP / "memory.max").read_text())
+        limit = int((GROUP / "memory.max").read_text(encoding="utf-8"))
         if limit < total:
-            return int((GROUP / "memory.current").read_text()), limit
+            return int((GROUP / "memory.current").read_text(encoding="utf-8")), limit
     return total - free, total

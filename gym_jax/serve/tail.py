@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gym_jax.files import OPENING
+
 AT_ONCE = 4 << 20
 """Bytes taken in at one look, and the longest line."""
 KEPT = 64
@@ -39,7 +41,7 @@ class Tail:
                 self.inode = facts.st_ino
             if facts.st_size == self.offset:
                 return []
-            block = os.pread(number, AT_ONCE, self.offset)
+            block = _read(number, AT_ONCE, self.offset)
         except OSError:
             return []
         finally:
@@ -50,7 +52,7 @@ class Tail:
         return [line for line in map(_object, block[:end].splitlines()) if line is not None]
 
     def _grew(self, number: int) -> bool:
-        return os.pread(number, len(self.before), self.offset - len(self.before)) == self.before
+        return _read(number, len(self.before), self.offset - len(self.before)) == self.before
 
     def _restart(self) -> None:
         if self.offset:
@@ -72,13 +74,18 @@ def signature(path: Path) -> tuple[int, int, int] | None:
 def _open(path: Path) -> int | None:
     """Return a descriptor of an ordinary file; a pipe in its place would have the reader wait for ever."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        number = os.open(path, OPENING)
     except (OSError, ValueError):
         return None
     if stat.S_ISREG(os.fstat(number).st_mode):
         return number
     os.close(number)
     return None
+
+
+def _read(number: int, most: int, offset: int) -> bytes:
+    os.lseek(number, offset, os.SEEK_SET)
+    return os.read(number, most)
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

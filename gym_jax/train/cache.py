@@ -46,7 +46,7 @@ def keep_programs(folder: str | Path) -> Path:
 def _machine() -> str:
     """Return a short name of the kind of CPU: its model and what it can do."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         kind = sorted({line for line in lines if line.split(":")[0].strip() in ("model name", "flags", "Features")})
     except OSError:
         kind = []

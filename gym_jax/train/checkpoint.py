@@ -241,7 +241,7 @@ def _discard(path: Path) -> None:
 def _unfinished(path: Path) -> bool:
     """Return whether a step should have a manifest and has none: its save was cut short."""
     try:
-        promised = json.loads((path / MARK).read_text())["custom_metadata"].get(SEALED)
+        promised = json.loads((path / MARK).read_text(encoding="utf-8"))["custom_metadata"].get(SEALED)
         return bool(promised) and not (path / MANIFEST).exists()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

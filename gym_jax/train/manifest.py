@@ -58,7 +58,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    document = json.loads((folder / MANIFEST).read_text())
+    document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     if document.pop("seal") != _seal(document):
         raise ValueError("its seal is broken")
     return dict(document)

@@ -1,11 +1,11 @@
 """The journal's file on the disk: locks that the kernel takes back from a killed process, and a mended end."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gym_jax.errors import StorageError
+from gym_jax.locks import wait_for_lock
 
 JOURNAL = "journal.log"
 
@@ -18,8 +18,8 @@ class Lock:
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self.file = self.path.open("a+")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
+        self.file = self.path.open("a+", encoding="utf-8")
+        wait_for_lock(self.file)
         return True
 
     def release(self) -> None:
@@ -42,9 +42,9 @@ def mend(journal: Path) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold a file against other processes, and wait for it. Raises StorageError."""
     try:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path.parent} can not be written: {error.strerror or error}") from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        wait_for_lock(file)
         yield

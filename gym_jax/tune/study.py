@@ -5,7 +5,6 @@ down together with the trial in one line of the journal: whatever is killed when
 """
 
 import copy
-import fcntl
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from gym_jax.config.plain import inline
 from gym_jax.config.sweeps import Choice, Interval, Sweep
 from gym_jax.errors import MissingExtra
+from gym_jax.locks import claim, release
 from gym_jax.tune.journal import JOURNAL, Lock, locked, mend
 from gym_jax.tune.space import Space
 
@@ -69,7 +69,7 @@ class Study:
         optuna = load_optuna()
         self.folder, self.space, self.seed, self.sampler, self.direction = folder, space, seed, sampler, direction
         self.pruner = _pruner(optuna, pruner)
-        self._claims = (folder / ".claims").open("a+")
+        self._claims = (folder / ".claims").open("a+", encoding="utf-8")
         with self.lock(), quiet(optuna):
             mend(folder / JOURNAL)
             backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL), Lock(folder))
@@ -96,15 +96,11 @@ class Study:
 
     def claim(self, number: int) -> bool:
         """Claim a place for this process as long as it lives; return whether no other process has it."""
-        try:
-            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
-        except OSError:
-            return False
-        return True
+        return claim(self._claims, number)
 
     def release(self, number: int) -> None:
         """Give a place back."""
-        fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, number)
+        release(self._claims, number)
 
     def ask(self, fit: Callable[[Mapping[str, Any]], dict[str, Any]], first: Mapping[str, Any]) -> Asked:
         """Begin the next trial; the lock must be held.

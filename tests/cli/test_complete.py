@@ -133,6 +133,7 @@ def test_fish_gets_the_help_too(here, monkeypatch, capsys):
     assert line.startswith("doctor\tCheck this installation")
 
 
+@pytest.mark.posix
 def test_the_script_of_bash_works_in_bash(tmp_path):
     if shutil.which("bash") is None:
         pytest.skip("no bash")

@@ -189,6 +189,7 @@ def test_init_writes_a_file_that_means_what_was_said(here, tell):
     assert "\n#   hidden: [256, 256] " in text, "what was not chosen is commented out"
 
 
+@pytest.mark.posix
 def test_init_never_overwrites(here, tell):
     before = (here / "mine.yaml").read_bytes()
     for words in (["mine.yaml"], ["mine.yaml", "train.seed=3"]):

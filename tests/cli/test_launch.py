@@ -64,6 +64,7 @@ def test_alone_it_starts_one_process_once(asked, monkeypatch):
     assert (asked["count"], asked["restarts"], asked["environ"]["JAX_NUM_CPU_DEVICES"]) == (1, 0, "7")
 
 
+@pytest.mark.posix
 def test_several_processes_share_the_cores_unless_something_else_is_said(asked, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
     monkeypatch.delenv("JAX_NUM_CPU_DEVICES")

@@ -255,6 +255,7 @@ def test_a_log_file_that_can_not_be_is_a_storage_error(here, capsys):
     assert main(["runs", "list", "--log-file", "."]) == 6
 
 
+@pytest.mark.posix
 def test_a_full_disk_ends_the_log_and_not_the_command(capsys):
     with log_to(Output(file="/dev/full")):
         log("epoch", {})

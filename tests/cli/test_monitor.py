@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import signal
 import socket
 import subprocess
@@ -40,6 +39,7 @@ def begun(*arguments):
     return process, process.stdout.readline()
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_where_the_page_is_and_leaves_when_it_is_told(runs, signal_):
     process, line = begun(runs, "--port", 0)
@@ -59,6 +59,7 @@ def test_it_prints_where_the_page_is_and_leaves_when_it_is_told(runs, signal_):
     assert err == f"watching {runs}; Ctrl-C ends it\n"
 
 
+@pytest.mark.posix
 def test_one_document_says_where_the_page_is(runs):
     process, line = begun(runs / "first", "--port", 0, "--json")
     try:
@@ -117,6 +118,7 @@ def refused(capsys, *arguments):
     return code, err
 
 
+@pytest.mark.posix
 def test_what_can_not_be_served_is_refused_in_three_lines(runs, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -157,7 +159,10 @@ def test_a_browser_is_opened_only_when_it_is_asked_for(runs, capsys, monkeypatch
     assert opened == [capsys.readouterr().out.strip()]
 
 
+@pytest.mark.posix
 def test_a_terminal_shows_the_runs_until_it_is_told(runs):
+    import pty
+
     master, terminal = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "140", "LINES": "30"}
     command = [sys.executable, "-m", "gym_jax", "monitor", str(runs), "--tui", "--every", "0.1"]

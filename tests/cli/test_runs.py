@@ -224,6 +224,7 @@ def test_prune_keeps_the_newest_the_young_and_the_best(here, capsys):
     assert chosen("--keep", 1, "--older-than", "60h", "--all") == ({"d9", "d8"}, {})
 
 
+@pytest.mark.posix
 def test_prune_never_touches_what_is_not_ours_not_here_or_in_use(here, capsys):
     elsewhere = make_run(here / "elsewhere", "far", status="failed", mae=None)
     running = make_run(here / "runs", "busy", status="failed", mae=None)
@@ -283,6 +284,7 @@ def test_what_can_not_be_removed_is_a_storage_error(here, monkeypatch):
     assert caught.value.exit_code == 6
 
 
+@pytest.mark.posix
 def test_nothing_is_moved_through_a_symlink(here):
     run = make_run(here / "runs", "a", status="failed", mae=None)
     (here / "target").mkdir()
@@ -334,6 +336,7 @@ def test_what_is_no_run_or_is_damaged_is_said(here, capsys):
         assert error.startswith(f"error: `{run.path}/config.yaml` line 2"), error
 
 
+@pytest.mark.posix
 def test_the_start_of_another_run_stays_behind_a_symlink_too(here, capsys):
     (here / "real").mkdir()
     (here / "link").symlink_to(here / "real")

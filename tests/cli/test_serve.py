@@ -61,6 +61,7 @@ def begun(*arguments):
     return process, process.stdout.readline()
 
 
+@pytest.mark.posix
 def test_an_export_is_served_without_jax_and_leaves_with_143(export):
     process, line = begun(export, "--port", 0)
     try:
@@ -141,6 +142,7 @@ def test_one_document_says_where_it_is(export, capsys, monkeypatch):
     assert document["token"] is False
 
 
+@pytest.mark.posix
 def test_a_newer_export_takes_over_and_a_damaged_one_does_not(export, newer, tmp_path):
     place = Path(shutil.copytree(export, tmp_path / "cpu"))
     process, line = begun(place, "--port", 0, "--reload", 0.05)

@@ -23,6 +23,7 @@ def start(folder, *more):
     raise AssertionError(process.communicate())
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_saves_and_leaves_with_its_code(number, code, tmp_path, capsys):
     process = start(tmp_path / "run")
@@ -43,6 +44,7 @@ def test_a_signal_saves_and_leaves_with_its_code(number, code, tmp_path, capsys)
     assert "stopped by --max-time" in capsys.readouterr().out
 
 
+@pytest.mark.posix
 def test_a_second_signal_leaves_at_once(tmp_path):
     process = start(
         tmp_path / "run", "train.chunk=4096", "data.stride=1", "data.synthetic.days=60", "model.hidden=[512,512]"

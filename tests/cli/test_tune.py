@@ -132,6 +132,7 @@ def test_what_is_wrong_is_said_in_three_lines_and_nothing_is_written(words, here
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_with_its_code_and_says_how_to_go_on(number, code, here, capsys, monkeypatch):
     def interrupted(config, *, stop, **options):

@@ -26,6 +26,7 @@ print(peak() - base, panel.values.nbytes + panel.mask.nbytes)
 """
 
 
+@pytest.mark.posix
 def test_millions_of_rows_need_less_than_a_gigabyte_above_their_size(real_data):
     path = real_data / "bitbrains" / "bitbrains_rnd_200vms.parquet"
     used, size = map(int, subprocess.check_output([sys.executable, "-c", READ, str(path)], text=True).split())

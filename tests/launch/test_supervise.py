@@ -48,16 +48,19 @@ def gone(pid):
         return True
 
 
+@pytest.mark.posix
 def test_the_result_is_that_of_process_0_and_lines_are_told_with_their_rank(launched):
     out = launched('print("out", rank)\nprint("err", rank, os.environ["GYMJAX_PROCESSES"], file=sys.stderr)\n', 3)
     assert out == b"out 0\n"
     assert sorted(launched.said) == [(rank, f"err {rank} 3") for rank in range(3)]
 
 
+@pytest.mark.posix
 def test_one_alone_is_told_of_no_others(launched):
     assert launched('print([name for name in os.environ if name[:14] == "GYMJAX_PROCESS"])\n', 1) == b"[]\n"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("obeys", [True, False], ids=["obeys", "heeds no SIGTERM"])
 def test_when_one_ends_badly_all_end_and_the_first_one_is_named(obeys, launched, tmp_path):
     deaf = "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -69,6 +72,7 @@ def test_when_one_ends_badly_all_end_and_the_first_one_is_named(obeys, launched,
     assert all(gone(int((tmp_path / f"rank-{rank}").read_text())) for rank in range(2))
 
 
+@pytest.mark.posix
 def test_a_killed_process_is_a_peer_that_is_gone(launched):
     with pytest.raises(PeerError, match="process 0 of 2 was killed by SIGKILL") as caught:
         launched("if rank == 0: os.kill(os.getpid(), signal.SIGKILL)\n" + FOR_EVER)
@@ -82,6 +86,7 @@ from gym_jax.launch.child import tell_error
 """
 
 
+@pytest.mark.posix
 def test_what_a_process_says_itself_is_the_error_also_when_a_peer_leaves_before_it(launched):
     lines = TELLS.format(root=str(ROOT))
     lines += 'error = PeerError("a peer is gone") if rank == 0 else DataError("no column", hint="h", attempt="t")\n'
@@ -103,12 +108,14 @@ print("done at", attempt)
 """
 
 
+@pytest.mark.posix
 def test_all_begin_again_until_it_goes_well_and_only_the_last_result_counts(launched):
     lines = 'print("half")\n' + CRASHES.format(times=2)
     assert launched(lines, restarts=3) == b"half\ndone at 2\n"
     assert [(again.restart, again.step) for again in launched.again] == [(1, 0), (2, 0)]
 
 
+@pytest.mark.posix
 def test_two_restarts_without_a_newer_checkpoint_are_the_last(launched):
     with pytest.raises(GymJaxError, match="status 1") as caught:
         launched(CRASHES.format(times=99), restarts=50)
@@ -125,6 +132,7 @@ def step_of(folder, step):
     return path
 
 
+@pytest.mark.posix
 def test_progress_is_a_newer_whole_checkpoint(launched, tmp_path, monkeypatch):
     saves = f"sys.path.insert(0, {str(ROOT)!r})\nfrom gym_jax.train.manifest import write_manifest\n"
     saves += 'import json\nattempt = json.loads((place / "launch.json").read_text())["attempt"]\n'
@@ -175,6 +183,7 @@ def when(paths, act):
     return thread
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_all_and_each_is_left_to_save(number, launched, tmp_path):
     thread = when([tmp_path / f"ready-{rank}" for rank in range(2)], lambda: os.kill(os.getpid(), number))
@@ -186,6 +195,7 @@ def test_a_signal_reaches_all_and_each_is_left_to_save(number, launched, tmp_pat
     assert launched.again == []
 
 
+@pytest.mark.posix
 def test_who_is_asked_to_stop_and_fails_is_not_started_again(launched, tmp_path):
     fails = 'signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))\nnote(f"ready-{rank}")\n'
     thread = when([tmp_path / "ready-0"], lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -195,6 +205,7 @@ def test_who_is_asked_to_stop_and_fails_is_not_started_again(launched, tmp_path)
     assert launched.again == []
 
 
+@pytest.mark.posix
 def test_a_second_signal_ends_those_that_do_not_heed(launched, tmp_path):
     def both():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -208,6 +219,7 @@ def test_a_second_signal_ends_those_that_do_not_heed(launched, tmp_path):
     assert all(gone(int((tmp_path / f"rank-{rank}").read_text())) for rank in range(2))
 
 
+@pytest.mark.posix
 def test_a_signal_between_two_attempts_is_heeded(launched, tmp_path):
     thread = when([tmp_path / "rank-0"], lambda: (time.sleep(0.2), os.kill(os.getpid(), signal.SIGTERM)))
     with pytest.raises(Interrupted, match="SIGTERM between two attempts"):
@@ -215,6 +227,7 @@ def test_a_signal_between_two_attempts_is_heeded(launched, tmp_path):
     thread.join()
 
 
+@pytest.mark.posix
 def test_a_stuck_process_has_the_others_say_where_they_stand(launched, tmp_path):
     lines = TELLS.format(root=str(ROOT)) + "from gym_jax.launch.child import follow_launcher\nfollow_launcher()\n"
     lines += 'note(f"ready-{rank}")\nif rank == 0:\n'
@@ -231,6 +244,7 @@ supervise(sys.argv[1:], 2, say=lambda rank, line: None)
 """
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that ends children with their parent")
 def test_nobody_outlives_a_killed_launcher(tmp_path):
     lines = (

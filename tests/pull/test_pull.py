@@ -1,6 +1,5 @@
 """A pull is the whole range, once, the same bytes however often it breaks off; what can not be had is said."""
 
-import fcntl
 import gzip
 import json
 import math
@@ -14,6 +13,7 @@ from fake_prometheus import BAD_QUERY, TOO_MANY, Fake, serving
 
 from gym_jax.config.load import load_config
 from gym_jax.errors import ConfigError, DataError, RunInUse
+from gym_jax.locks import try_lock
 from gym_jax.pull import prometheus as own_prometheus
 from gym_jax.pull import pull as own_pull
 from gym_jax.pull.http import make_server
@@ -291,8 +291,8 @@ def test_a_pull_for_something_else_does_not_take_the_pages(fake, tmp_path, small
             pull_prometheus(server, ask(), tmp_path / "cpu.parquet", watch=stop_at(""))
         with pytest.raises(ConfigError, match="was asked for something else"):
             pull_prometheus(server, ask(("other",)), tmp_path / "cpu.parquet")
-        with (tmp_path / ".cpu.parquet.pull/.lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with (tmp_path / ".cpu.parquet.pull/.lock").open("a") as file:
+            assert try_lock(file)
             with pytest.raises(RunInUse, match="another process pulls into"):
                 pull_prometheus(server, ask(), tmp_path / "cpu.parquet")
         assert pull_prometheus(server, ask(), tmp_path / "cpu.parquet")["rows"] == 200

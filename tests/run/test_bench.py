@@ -261,7 +261,10 @@ def test_an_error_of_the_data_arrives_whole():
 @pytest.mark.parametrize(
     ("doing", "reason"),
     [
-        ("os.kill(os.getpid(), 9)", "the system killed the process: out of memory, most likely"),
+        pytest.param(
+            *("os.kill(os.getpid(), 9)", "the system killed the process: out of memory, most likely"),
+            marks=pytest.mark.posix,
+        ),
         ("os.write(2, b'no such chip'); os._exit(3)", "the process died (exit code 3): no such chip"),
         ("raise ImportError('a broken build')", "ImportError: a broken build"),
     ],

@@ -49,6 +49,7 @@ def ends(folder):
     return final(run, read_config(run))
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_killed_process_is_started_again_and_ends_with_the_bits_of_one_that_was_not(count, tmp_path):
@@ -59,6 +60,7 @@ def test_a_killed_process_is_started_again_and_ends_with_the_bits_of_one_that_wa
     same(ends(tmp_path / "whole"), ends(tmp_path / "harmed"))
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_sigterm_to_one_of_two_saves_the_same_step_on_both(tmp_path):
     with pytest.raises(GymJaxError) as caught:
@@ -72,6 +74,7 @@ def test_sigterm_to_one_of_two_saves_the_same_step_on_both(tmp_path):
     assert [line["step"] for line in run.read_lines("log.jsonl") if line["event"] == "stopped"] == [steps[-1]]
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_two_that_differ_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(GymJaxError, match=r"optim\.lr is 0\.001 in process 0, 0\.5 in process 1") as caught:
@@ -80,6 +83,7 @@ def test_two_that_differ_are_refused_before_anything_is_written(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_a_flipped_bit_is_found_and_never_saved(tmp_path):
     with pytest.raises(GymJaxError, match=r"no longer alike at step .*: process 1 differs in params/") as caught:

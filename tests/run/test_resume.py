@@ -118,6 +118,7 @@ def test_killed_without_warning_and_resumed(kind, root, tmp_path):
     same(final(run), uninterrupted(kind, root))
 
 
+@pytest.mark.posix
 def test_sigkill_in_a_process_of_its_own(tmp_path, root):
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"

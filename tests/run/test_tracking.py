@@ -257,6 +257,7 @@ def test_one_that_blocks_for_a_minute_changes_nothing_and_is_left_behind(call, w
     assert {path: path.read_bytes() for path in run.path.glob("*.json*")} == before
 
 
+@pytest.mark.posix
 def test_one_that_loses_its_disk_is_off_and_changes_nothing(whole, tmp_path, monkeypatch):
     told, start = [], board.TensorBoard.start
 

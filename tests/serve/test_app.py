@@ -177,6 +177,7 @@ def test_without_the_token_there_is_nothing_but_the_page_that_asks_for_it(tmp_pa
         assert page.get("/api/runs", headers={"cookie": f"gymjax_monitor={wrong}"}).status_code == 401
 
 
+@pytest.mark.posix
 def test_a_token_is_read_or_refused(tmp_path):
     place = tmp_path / "token"
     for text in ("", "short", "two words that are long enough", "é" * 20):

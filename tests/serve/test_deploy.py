@@ -214,6 +214,7 @@ def test_a_jobset_has_the_fields_of_its_version():
 BATCH_SCRIPT = DEPLOY / "slurm" / "train.sbatch"
 
 
+@pytest.mark.posix
 def test_the_batch_script_is_right_and_starts_what_the_command_line_takes(tmp_path):
     subprocess.run(["bash", "-n", BATCH_SCRIPT], check=True)
     text = BATCH_SCRIPT.read_text()

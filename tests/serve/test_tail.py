@@ -3,6 +3,8 @@
 import json
 import os
 
+import pytest
+
 from gym_jax.serve.tail import AT_ONCE, Tail, signature
 
 
@@ -51,6 +53,7 @@ def test_a_file_that_was_cut_replaced_or_rewritten_is_read_anew(tmp_path):
     assert tail.begun == 4
 
 
+@pytest.mark.posix
 def test_damage_is_passed_over_and_a_pipe_does_not_hold_the_reader(tmp_path):
     tail = Tail(tmp_path / "m.jsonl")
     tail.path.write_bytes(b'{"n": 1}\nnonsense\n[1]\n\xff\xfe\n' + b"[" * 9000 + b'\n{"n": 2}\n')

@@ -31,6 +31,7 @@ def in_a_process(folder):
     return float(value), int(hits)
 
 
+@pytest.mark.posix
 def test_a_second_process_takes_what_the_first_compiled(tmp_path):
     first, second = in_a_process(tmp_path / "own"), in_a_process(tmp_path / "own")
     assert first[0] == second[0]
@@ -38,7 +39,7 @@ def test_a_second_process_takes_what_the_first_compiled(tmp_path):
     assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="the modes of POSIX")
+@pytest.mark.posix
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(ConfigError, match="others can write to") as caught:

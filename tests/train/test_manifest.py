@@ -62,6 +62,7 @@ def test_no_flipped_bit_is_read(step, seed):
     assert caught.value.code == "checkpoint.damaged"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("harm", ["emptied", "cut", "gone", "zeroed", "linked"])
 def test_no_harmed_file_is_read(step, tmp_path, harm):
     for path in files_of(step):
@@ -112,6 +113,7 @@ def test_a_step_of_plain_orbax_has_nothing_to_compare_and_counts(step):
     assert step.is_dir()
 
 
+@pytest.mark.posix
 def test_leftovers_go_and_strangers_stay(step):
     folder = step.parent
     for stray in ("8.orbax-checkpoint-tmp-3", "6.deleted", "notes", "5.bad-1", "x.deleted", "30"):
@@ -139,6 +141,7 @@ def test_a_folder_in_the_way_is_not_taken_for_the_step(tmp_path):
     chex.assert_trees_all_equal(restore_checkpoint(save_checkpoint(tmp_path, 7, STATE), STATE), STATE)
 
 
+@pytest.mark.posix
 def test_a_link_is_no_step_and_nothing_behind_it_is_deleted(step, tmp_path):
     shutil.move(step, tmp_path / "precious")
     step.symlink_to(tmp_path / "precious")
@@ -147,6 +150,7 @@ def test_a_link_is_no_step_and_nothing_behind_it_is_deleted(step, tmp_path):
     assert find_damage(tmp_path / "precious") is None
 
 
+@pytest.mark.posix
 def test_everything_is_synced_before_the_manifest_and_the_manifest_before_the_end(tmp_path, monkeypatch):
     synced, fsync = [], os.fsync
 
