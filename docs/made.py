@@ -1,4 +1,4 @@
-"""The pages that are made of the code: every command, every setting, every public name, every exit code."""
+"""The pages that are made of the code: every command, setting, public name, exit code and error."""
 
 import inspect
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import typer
 
 import gym_jax
 from gym_jax.cli import app
+from gym_jax.cli.codes import Explanation, load_explanations
 from gym_jax.config.keys import Key, vocabulary, written
 from gym_jax.config.schema import Config
 from gym_jax.errors import EXIT_CODES
@@ -128,7 +129,7 @@ import numpy as np
 
 def write_pages(folder: Path) -> None:
     """Write the pages into a folder; those that are already as they should be are left alone."""
-    pages = {"commands": commands(), "settings": settings(), "exit-codes": exit_codes()}
+    pages = {"commands": commands(), "settings": settings(), "exit-codes": exit_codes(), "errors": errors()}
     pages |= {f"api/{name}": api(name, words) for name, words in PACKAGES.items()}
     pages["api/index"] = listing("Public names", list(PACKAGES.items()), NOTATION)
     for name, text in pages.items():
@@ -212,6 +213,23 @@ def begin_of(name: str) -> str:
     chosen = {"gym_jax.run": RUN, "gym_jax.train": TRAIN}.get(name, ())
     names = [f"from {name}.{one.replace(':', ' import ').replace(',', ', ')}" for one in chosen]
     return COMMON + "\n".join(names or [f"from {name} import *"]) + BEGINS.get(name, "")
+
+
+def errors() -> str:
+    """Return what the code of every error means, area by area, as `gymjax explain CODE` says it."""
+    parts = ["# Errors", "", "What `gymjax explain CODE` says. The code is told by `--debug`, `--json` and logs.", ""]
+    explained = load_explanations()
+    for area in dict.fromkeys(code.partition(".")[0] for code in explained):
+        parts += [f"## {area}", ""]
+        for one in explained.values():
+            parts += _explained(one) if one.code.partition(".")[0] == area else []
+    return "\n".join(parts)
+
+
+def _explained(one: Explanation) -> list[str]:
+    ways = [f"- {way.how}" + (f":\n  ```sh\n  {way.attempt}\n  ```" if way.attempt else "") for way in one.ways]
+    what = f"{one.what[0].upper()}{one.what[1:]}. E{one.exits()[1:]}."
+    return [f"### `{one.code}`", "", what, "", one.why, "", *ways, ""]
 
 
 def api(name: str, words: str) -> str:

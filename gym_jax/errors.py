@@ -23,7 +23,7 @@ class GymJaxError(Exception):
 
     exit_code = 1
     code = "run.failed"
-    usual_hint, usual_attempt = "with --debug it says where it happened", "gymjax --help"
+    usual_hint = "with --debug it says where it happened"
     """What is said when there is nothing more to the point."""
     problems: tuple["GymJaxError", ...] = ()
     """The single problems, when this is several at once."""
@@ -36,8 +36,13 @@ class GymJaxError(Exception):
         self.code = code or type(self).code
 
     def facts(self) -> dict[str, str]:
-        """Return code, message, hint and a command to try, as the command line says them: each says something."""
-        hint, attempt = self.hint or self.usual_hint, self.attempt or self.usual_attempt
+        """Return code, message, hint and a command to try, as the command line says them: each says something.
+
+        Where there is nothing to try, the command is the one that explains the code.
+        """
+        codes = {problem.code for problem in self.problems}
+        explained = codes.pop() if len(codes) == 1 else self.code
+        hint, attempt = self.hint or self.usual_hint, self.attempt or f"gymjax explain {explained}"
         return {"code": self.code, "message": self.message, "hint": hint, "try": attempt}
 
     def lines(self) -> list[str]:
@@ -66,7 +71,7 @@ class ConfigError(GymJaxError):
     """
 
     exit_code, code = 2, "config.invalid"
-    usual_hint, usual_attempt = "every setting and what it may be is listed there", "gymjax config show"
+    usual_hint = "gymjax config show lists every setting and what it may be"
 
 
 class DataError(GymJaxError):
@@ -77,7 +82,7 @@ class DataError(GymJaxError):
     """
 
     exit_code, code = 3, "data.invalid"
-    usual_hint, usual_attempt = "everything that is wrong with the data is counted there", "gymjax data check FILE"
+    usual_hint = "gymjax data check FILE counts everything that is wrong with the data"
     findings: tuple[Any, ...] = ()
     """What had been counted when the data were refused."""
 
@@ -90,7 +95,7 @@ class CheckpointError(GymJaxError):
     """
 
     exit_code, code = 4, "checkpoint.invalid"
-    usual_hint, usual_attempt = "the runs that can be read are listed there", "gymjax runs list"
+    usual_hint = "gymjax runs list shows the runs that can be read"
 
 
 class Diverged(GymJaxError):
@@ -111,7 +116,7 @@ class StorageError(GymJaxError):
     """
 
     exit_code, code = 6, "storage.failed"
-    usual_hint, usual_attempt = "free space, or write somewhere else", "df -h ."
+    usual_hint = "free space, or write somewhere else"
 
 
 class PeerError(GymJaxError):
@@ -142,7 +147,7 @@ class GateFailed(GymJaxError):
     """
 
     exit_code, code = 9, "gate.failed"
-    usual_hint, usual_attempt = "every gate and its value are in the table", "gymjax evaluate RUN"
+    usual_hint = "every gate and its value are in the table"
 
     def __init__(self, message: str, *, document: Mapping[str, Any] | None = None, **words: str | None) -> None:
         super().__init__(message, **words)

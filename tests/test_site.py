@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 from gym_jax.cli import main
+from gym_jax.cli.codes import load_explanations
 from gym_jax.config.keys import all_keys
 from gym_jax.errors import EXIT_CODES
 
@@ -22,8 +23,9 @@ def made():
     return module
 
 
-def test_every_setting_command_and_exit_code_is_listed(made):
-    settings, commands = made.settings(), made.commands()
+def test_every_setting_command_exit_code_and_error_is_listed(made):
+    settings, commands, errors = made.settings(), made.commands(), made.errors()
+    assert re.findall(r"\n### `(.*)`", errors) == list(load_explanations())
     assert not [key for key in all_keys() if f"| `{key}` |" not in settings]
     assert {f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()} <= set(made.exit_codes().splitlines())
     assert "| `--model`, `-m` |" in commands
@@ -44,7 +46,7 @@ def test_every_public_name_has_a_docstring_and_a_place(made):
 def test_pages_that_are_as_they_should_be_are_left_alone(made, tmp_path):
     made.write_pages(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")}
-    assert len(before) == 4 + len(made.PACKAGES)
+    assert len(before) == 5 + len(made.PACKAGES)
     (tmp_path / "settings.md").write_text("old")
     made.write_pages(tmp_path)
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")}

@@ -136,7 +136,7 @@ def learn(
         raise DataError(
             "there is too little history to learn an allocation from",
             hint=f"{recipe.folds} blocks of it need hours that have a day of history before them",
-            attempt="gymjax allocate simulate DATA --without learned",
+            attempt="gymjax allocate simulate DATA --without-learned",
             code="allocate.short",
         )
     parts = [block != held for held in range(recipe.folds)] * recipe.seeds

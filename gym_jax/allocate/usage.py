@@ -61,7 +61,7 @@ def workloads(panel: Panel, channel: str | None = None, request: str | None = No
         raise DataError(
             f"an allocation is decided by the hour, the data have a step of {panel.describe_step()}",
             hint="give times, in steps of which an hour is a whole number: 1min, 5min, 15min, 1h",
-            attempt="gymjax allocate simulate DATA --step 5min",
+            attempt="gymjax allocate simulate DATA data.resample.step=5min",
             code="allocate.step",
         )
     of = {name: place for place, name in enumerate(panel.channels)}

@@ -51,7 +51,8 @@ from gym_jax.launch.child import follow_launcher, tell_error
 INTERRUPTED = 130
 PANEL = "Anywhere on the line"
 ANYWHERE = "On every command: -q, -qq, -v, -vv, --log-format, --log-level, --log-file, --debug; see gymjax --help."
-EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+EPILOG += ". What an error means: gymjax explain CODE, with the code that --debug, --json and a log tell."
 
 
 class App(typer.Typer):
@@ -74,12 +75,14 @@ app = App(
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    Anywhere on the line: `--debug` (or GYMJAX_DEBUG=1) lets tracebacks through, -q, -qq, -v, -vv and --log-format,
-    --log-level, --log-file say what is told on stderr and in a log.
+    Anywhere on the line: `--debug` (or GYMJAX_DEBUG=1) shows the traceback and code of an error, -q, -qq, -v, -vv and
+    --log-format, --log-level, --log-file say what is told on stderr and in a log.
     """
     if COMPLETE in os.environ:
         return answer(app)
     follow_launcher()
+    if "NO_COLOR" in os.environ:  # rich would leave bold and dim in the help
+        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
     arguments = list(arguments)
     debug = "--debug" in arguments or os.environ.get("GYMJAX_DEBUG", "").lower() not in ("", "0", "false", "no")
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -102,6 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     tell_error(problem)
     if debug and shown:
         traceback.print_exception(problem)
+        print(f"code: {problem.code}; `gymjax explain {problem.code}` says what it means", file=sys.stderr)
     if shown or as_json:
         print_error(problem, as_json=as_json, command=_command(arguments))
     return code
@@ -198,7 +202,9 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=PANEL)] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback and the code of an error.", rich_help_panel=PANEL)
+    ] = False,
     quiet: Annotated[
         int,
         typer.Option(

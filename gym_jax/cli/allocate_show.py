@@ -58,14 +58,15 @@ def print_simulation(document: Mapping[str, Any]) -> None:
     if money := document.get("money"):
         print(f"\n{money_line(document, money)}")
     if worst := document.get("worst"):
-        key = f"{protocol['risks'][min(1, len(protocol['risks']) - 1)]:g}"
+        risk = protocol["risks"][min(1, len(protocol["risks"]) - 1)]
         rows = [
-            (one["name"], percent(one["violation"]), f"{one['ratio']:.2f}", one["mean_usage"]) for one in worst[key]
+            (one["name"], percent(one["violation"]), f"{one['ratio']:.2f}", one["mean_usage"])
+            for one in worst[f"{risk:g}"]
         ]
         print_table(
             ("workload", "violation", "alloc/use", "mean usage"),
             rows,
-            f"\nworst under {document['best']} set for {key}",
+            f"\nworst under {document['best']} set for {100 * risk:g} % violation",
         )
     if cold := document.get("cold_start"):
         names = [name for name in cold[0] if name != "hours"]

@@ -81,6 +81,13 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     return ["latest", *names] if names else []
 
 
+def complete_explained(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return what can be explained: runs, the codes of errors, and what lists them."""
+    from gym_jax.cli.codes import ALL, load_explanations
+
+    return [*complete_run(ctx, incomplete), ALL, *load_explanations()]
+
+
 def complete_resume(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return what --resume takes: `auto` and the runs."""
     return ["auto", *complete_run(ctx, incomplete)]

@@ -1,10 +1,11 @@
-"""`gymjax explain`: what a finished run looks at, and where it fails."""
+"""`gymjax explain`: what a finished run looks at, and where it fails; or what the code of an error means."""
 
 from typing import Annotated, Any, Literal
 
 import typer
 
-from gym_jax.cli.options import AsJson, CompileCache, Members, OtherData, Platform, Root, Run
+from gym_jax.cli.candidates import complete_explained
+from gym_jax.cli.options import AsJson, CompileCache, Members, OtherData, Platform, Root
 
 WORST = 10
 """Series that are printed; --json has all."""
@@ -12,7 +13,16 @@ ERRORS = ("count", "mae", "rmse", "bias")
 
 
 def explain(
-    run: Run,
+    ctx: typer.Context,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|CODE",
+            help="A run folder, a name under --root, or latest. Or the code of an error, such as data.gaps; "
+            "codes lists all, data those of an area.",
+            autocompletion=complete_explained,
+        ),
+    ],
     data: OtherData = None,
     part: Annotated[
         Literal["train", "val", "test"], typer.Option("--part", "--split", help="Which part to look at.")
@@ -33,21 +43,34 @@ def explain(
     compile_cache: CompileCache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which inputs and lags a run uses, what moves its forecasts, and its errors by step, hour and series.
+    """Show which inputs and lags a run uses, what moves its forecasts, and where it fails; or what an error means.
 
-    Nothing is written but --chart and --out.
+    Given the code of an error it says what that means, why it is refused and what to do. Nothing is written but --chart
+    and --out.
     """
+    from gym_jax.cli.codes import find_explanations, refuse_options, show_explanations
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, write_document
+    from gym_jax.errors import CheckpointError
+    from gym_jax.run.runs import open_run
+
+    try:
+        folder = open_run(run, root)
+    except CheckpointError:  # a run of that name wins
+        if not (found := find_explanations(run)):
+            raise
+        refuse_options(ctx)
+        show_explanations(found, as_json)
+        return
+
     from gym_jax.report.explanation import explanation
     from gym_jax.report.picture import refuse_chart, save_figure
     from gym_jax.run.explain import explain_run
-    from gym_jax.run.runs import open_run
 
     refuse_chart("--chart", chart)
     choose_platform(platform, compile_cache)
-    found = explain_run(
-        open_run(run, root),
+    told = explain_run(
+        folder,
         data=data,
         part=part,
         metric=metric,
@@ -58,8 +81,8 @@ def explain(
         members=members,
         seed=seed,
     )
-    drawn = str(save_figure(explanation(found), chart)) if chart else None
-    document = {**found, "chart": drawn, "out": write_document("explain", found, out) if out else None}
+    drawn = str(save_figure(explanation(told), chart)) if chart else None
+    document = {**told, "chart": drawn, "out": write_document("explain", told, out) if out else None}
     if as_json:
         print_json("explain", document)
     else:

@@ -1,6 +1,7 @@
 """The monitor in a terminal: a table of runs with the course of their losses, as often as it changes."""
 
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -27,11 +28,11 @@ COLOURS = {"running": "blue", "done": "green", "failed": "red", "damaged": "red"
 
 
 def show_screen(watcher: Watcher) -> None:
-    """Show the runs until Ctrl-C. Raises ConfigError where there is no terminal."""
-    console = Console()
-    if not console.is_terminal:
+    """Show the runs until Ctrl-C. Raises ConfigError where there is no terminal that can be written over."""
+    console = _console()
+    if not console.is_terminal or console.is_dumb_terminal:
         raise ConfigError(
-            "--tui needs a terminal",
+            "--tui needs a terminal" + (", and TERM=dumb is none" if console.is_dumb_terminal else ""),
             hint="--once prints one frame into a file or a pipe",
             attempt="gymjax monitor --once",
             code="usage",
@@ -43,9 +44,14 @@ def show_screen(watcher: Watcher) -> None:
             time.sleep(watcher.every)
 
 
+def _console(width: int | None = None) -> Console:
+    """Return where it is shown; NO_COLOR takes bold and dim out too, which rich would leave in."""
+    return Console(width=width, highlight=False, color_system=None if "NO_COLOR" in os.environ else "auto")
+
+
 def print_screen(watcher: Watcher) -> None:
     """Print the runs as they are now."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    console = _console(None if sys.stdout.isatty() else WIDTH)
     watcher.look()
     console.print(frame(watcher.snapshot(), watcher, console, every_run=True))
 

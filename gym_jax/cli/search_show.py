@@ -55,7 +55,8 @@ def trial_line(facts: Mapping[str, Any]) -> str:
     elif facts["leader"] is not None:
         told.append(f"best {facts['leading']:.5g} of trial {facts['leader']}")
     given_up = ", pruned" if facts["state"] == "pruned" else ""
-    return "  ".join([*told, f"{facts['epochs']} epochs{given_up}", settings_words(facts["values"])])
+    epochs = "1 epoch" if facts["epochs"] == 1 else f"{facts['epochs']} epochs"
+    return "  ".join([*told, epochs + given_up, settings_words(facts["values"])])
 
 
 def settings_words(values: Mapping[str, Any]) -> str:

@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,10 @@ ERROR_COLUMNS = ("mae", "rmse", "r2", "smape", "mase")
 LABEL_COLUMNS = ("accuracy", "macro_f1", "auroc", "log_loss", "brier", "ece")
 FEW = 12
 """Classes whose confusion is shown."""
+NARROW = 24
+"""Characters that the last column of a table has at least when it is broken into lines."""
+QUANTITY = re.compile(r"[-+]?(x )?[\d,.]+(e[-+]\d+)?( ?(%|[KMG]iB|B|ms|s|h|d))?|[-+:/,.e\d]*\d[-+:/,.e\d]*|-")
+"""What is told from right to left: a number, with its unit; a date, a range; nothing."""
 
 
 def print_json(command: str, document: Mapping[str, Any]) -> None:
@@ -54,10 +61,14 @@ def print_error(error: GymJaxError, *, as_json: bool, command: str = "") -> None
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Print an aligned table to stdout: numbers to the right, the same with and without a terminal."""
+    """Print an aligned table to stdout: numbers to the right; on a terminal a last column of words is broken to fit."""
     cells = [[cell(value) for value in row] for row in rows]
     widths = [max(len(name), *(len(row[i]) for row in cells)) if cells else len(name) for i, name in enumerate(columns)]
-    right = [all(_numeric(row[i]) for row in cells) and bool(cells) for i in range(len(columns))]
+    right = [bool(cells) and all(QUANTITY.fullmatch(row[i]) for row in cells) for i in range(len(columns))]
+    room = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    if sys.stdout.isatty() and not right[-1] and NARROW <= room < widths[-1]:
+        cells = [line for row in cells for line in _broken(row, room)]
+        widths[-1] = max(len(columns[-1]), *(len(row[-1]) for row in cells))
 
     def line(parts: Sequence[str]) -> str:
         padded = (p.rjust(w) if r else p.ljust(w) for p, w, r in zip(parts, widths, right, strict=True))
@@ -69,6 +80,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     print("  ".join("-" * width for width in widths))
     for row in cells:
         print(line(row))
+
+
+def _broken(row: Sequence[str], room: int) -> list[list[str]]:
+    """Return the lines of a row whose last cell has so many characters in each."""
+    first, *more = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
+    return [[*row[:-1], first], *([*[""] * (len(row) - 1), text] for text in more)]
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
@@ -194,10 +211,3 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return ""
-
-
-def _numeric(text: str) -> bool:
-    return (
-        text == "-"
-        or text.replace(",", "").replace(".", "").replace("e", "").replace("+", "").replace("-", "").isdigit()
-    )

@@ -9,9 +9,9 @@ from typing import Any
 @contextmanager
 def telling(output: Any) -> Iterator[Callable[[str], None]]:
     """Give a function that says on stderr what goes on; a line is said once in a while, nothing with -q."""
-    from gym_jax.cli.bench_show import is_terminal
+    from gym_jax.cli.progress import style
 
-    live = is_terminal()
+    live = style(notebook=False) == "rich"
     quiet = getattr(output, "verbosity", 0) < 0 or getattr(output, "format", "text") != "text"
     last = [""]
 

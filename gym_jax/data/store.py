@@ -161,7 +161,6 @@ def refuse_changed(place: Place, opened: Opened) -> None:
         raise DataError(
             f"{opened.where} {'is gone' if gone else 'changed'} since it was opened",
             hint="data must stay as they are while they are read in portions, epoch after epoch",
-            attempt="gymjax train ... --fresh" if gone else None,
             code="data.changed",
         )
 

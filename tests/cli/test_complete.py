@@ -2,9 +2,13 @@
 
 import json
 import os
+import pty
+import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -133,22 +137,48 @@ def test_fish_gets_the_help_too(here, monkeypatch, capsys):
     assert line.startswith("doctor\tCheck this installation")
 
 
+def typed_in_bash(home, lines):
+    """The words of each line after a TAB at its end, in a bash at a terminal that has only its .bashrc."""
+    terminal, inner = pty.openpty()
+    environ = {**os.environ, "HOME": str(home), "PATH": f"{home}:{os.environ['PATH']}", "TERM": "dumb"}
+    environ |= {"INPUTRC": "/dev/null", "HISTFILE": ""}
+    shell = ["bash", "--noprofile", "--rcfile", str(home / ".bashrc"), "-i"]
+    bash = subprocess.Popen(shell, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True)
+    os.close(inner)
+    said, found, ends = "", [], time.monotonic() + 60
+    try:
+        for count, line in enumerate(lines, 1):
+            # the cursor goes to the beginning, and the words that stand there are printed instead of run
+            os.write(terminal, f"{line}\t\x01printf '<%s>' \r".encode())
+            while len(found := re.findall(r"(?:<[^<>%]+>)+", said)) < count:
+                assert select.select([terminal], [], [], max(0.0, ends - time.monotonic()))[0], said
+                said += os.read(terminal, 4096).decode()
+    finally:
+        bash.kill()
+        bash.wait()
+        os.close(terminal)
+    return [re.findall("<([^<>]+)>", words) for words in found]
+
+
 @pytest.mark.posix
-def test_the_script_of_bash_works_in_bash(tmp_path):
+def test_bash_completes_what_is_typed_once_completion_is_installed(here):
     if shutil.which("bash") is None:
         pytest.skip("no bash")
-    (tmp_path / "gymjax").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gym_jax "$@"\n')
-    (tmp_path / "gymjax").chmod(0o755)
-    script = (
-        'eval "$(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 gymjax --show-completion bash)"\n'
-        "COMP_WORDS=(gymjax train loss = hu) COMP_CWORD=4\n"
-        '_gymjax_completion gymjax; echo "${COMPREPLY[@]}"'
-    )
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}
-    )
-    assert done.stdout == "huber\n"
+    (here / "gymjax").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gym_jax "$@"\n')
+    (here / "gymjax").chmod(0o755)
+    environ = {**os.environ, "HOME": str(here), "PATH": f"{here}:{os.environ['PATH']}"}
+    install = ["bash", "--norc", "-c", "gymjax --install-completion; :"]  # with one command bash would be replaced
+    subprocess.run(install, check=True, env=environ, timeout=60, capture_output=True)
+    completed = {
+        "gymjax sw": "sweep",
+        "gymjax train --model ls": "lstm",
+        "gymjax train loss=hu": "loss=huber",
+        "gymjax train optim.l": "optim.lr=",
+        "gymjax evaluate sec": "second",
+        "gymjax explain data.gap": "data.gaps",
+    }
+    expected = [[*line.split()[:-1], word] for line, word in completed.items()]
+    assert typed_in_bash(here, list(completed)) == expected
 
 
 def test_a_request_loads_nothing_heavy():
@@ -176,5 +206,5 @@ def test_the_list_is_shipped():
     from conftest import ROOT
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["tool"]["setuptools"]["package-data"]["gym_jax.cli"] == ["keys.json"]
+    assert project["tool"]["setuptools"]["package-data"]["gym_jax.cli"] == ["keys.json", "explanations/*.toml"]
     assert json.loads(KEYS.read_text())

@@ -106,7 +106,7 @@ ERRORS = {
         2,
         "error: override `optim.lr=1,2` names several values",
         "hint: one run takes one value of each, gymjax sweep takes several; a list stands in brackets: [1,2]",
-        "try: gymjax config show",
+        "try: gymjax explain config.override",
     ),
     ("train", "--max-time", "soon"): (
         2,

@@ -328,7 +328,10 @@ def test_what_is_no_run_or_is_damaged_is_said(here, capsys):
     run = make_run(here / "runs", "a")
     (run.path / "data.json").write_text('{"schema": "2"}')
     for command in (("runs", "show"), ("evaluate",), ("train", "--resume")):
-        assert said(capsys, *command, "runs/a", code=4)[1][1:] == ["hint: the run is damaged", "try: gymjax runs list"]
+        assert said(capsys, *command, "runs/a", code=4)[1][1:] == [
+            "hint: the run is damaged",
+            "try: gymjax explain checkpoint.invalid",
+        ]
     run.write_json("data.json", {"files": []})
     (run.path / "config.yaml").write_text("a: [1\nb: {")
     for command in (("runs", "show"), ("evaluate",), ("train", "--resume")):

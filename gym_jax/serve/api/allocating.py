@@ -49,7 +49,7 @@ def plan_of(spec: Spec, question: AllocationQuestion) -> Plan:
     elif 1 - question.risk > shares[-1] + 1e-9:
         least = 1 - shares[-1]
         words = f"a risk of {question.risk:g} is less than the model can stand for"
-        attempt = f"gymjax calibrate RUN --level {1 - 2 * question.risk:g}"
+        attempt = f"gymjax calibrate RUN --levels {1 - 2 * question.risk:g}"
         faults.append(Problem("recommend.risk", words, f"{least:.4g} or more, or wider intervals", attempt, "risk"))
     if faults:
         raise Refused(422, *faults)
