@@ -82,10 +82,9 @@ def leave_out(app, what, name, thing, options, lines):
 
 
 def leave_out_linen(app, what, name, thing, options, signature, returns):
-    """Leave out the two arguments that Flax adds to every module."""
-    return (signature or "").partition(", parent: ")[0] + ")" if ", parent: " in (
-        signature or ""
-    ) else signature, returns
+    """Leave out the two arguments that Flax adds to every module, `parent` and `name`."""
+    shown, found, _ = (signature or "").partition(", parent: ")
+    return f"{shown})" if found else signature, returns
 
 
 def setup(app):

@@ -102,7 +102,8 @@ epoch = make_epoch(functools.partial(make_train_step, model, gym_jax.losses.mae,
 hour = 3_600 * 10**9
 usage = 1 + 0.5 * np.sin(np.arange(24 * 14) * 2 * np.pi / 24)
 web = Workload("web", usage, first=0, step=hour)
-outcome = Outcome("web", np.array([1.0, 2.0, 4.0, 1.0]), np.array([2.0, 2.0, 3.0, 2.0]), np.zeros(4), step=hour)
+used, given = np.array([1.0, 2.0, 4.0, 1.0]), np.array([2.0, 2.0, 3.0, 2.0])
+outcome = Outcome("web", used, given, day=np.zeros(4), step=hour)
 policies = {"max": make_policy("max"), "vpa": make_policy("vpa")}
 simulation = simulate([web], policies, Protocol(test_days=2, val_days=2, risks=(0.05,)))
 """,
@@ -234,7 +235,13 @@ def _explained(one: Explanation) -> list[str]:
 
 def api(name: str, words: str) -> str:
     """Return the page of a package: every public name, from its docstring."""
-    begin = ["Its examples begin with", "", "```python", *begin_of(name).strip().splitlines(), "```", ""]
+    shown = [thing for _, thing in public_names(name) if ">>>" in (inspect.unwrap(thing).__doc__ or "")]
+    if name == "gym_jax":
+        begin = ["What examples begin with stands on the page of the package that a name is of.", ""]
+    elif shown and name != "gym_jax.serve.client":
+        begin = ["Its examples begin with", "", "```python", *begin_of(name).strip().splitlines(), "```", ""]
+    else:
+        begin = []
     parts = [f"# `{name}`", "", words, "", *begin, "```{eval-rst}"]
     elsewhere = (
         [thing for one in PACKAGES if one != name for _, thing in public_names(one)] if name == "gym_jax" else []

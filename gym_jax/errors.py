@@ -67,7 +67,7 @@ class ConfigError(GymJaxError):
     """A wrong word or value in a configuration or on the command line (exit 2).
 
     >>> ConfigError("no such setting").facts()["try"]
-    'gymjax config show'
+    'gymjax explain config.invalid'
     """
 
     exit_code, code = 2, "config.invalid"

@@ -39,7 +39,9 @@ class Totals(NamedTuple):
     relative: Float[np.ndarray, " groups"]
     """The sum of `200 |forecast - truth| / (|forecast| + |truth|)`, in percent."""
     mean: Float[np.ndarray, " groups"]
+    """Of the truth, in the data's units."""
     spread: Float[np.ndarray, " groups"]
+    """The sum of squared deviations of the truth from it."""
 
     @classmethod
     def zero(cls, groups: int) -> "Totals":

@@ -47,6 +47,7 @@ class Plugin(NamedTuple):
     version: str
     """Of that package."""
     entry: "EntryPoint"
+    """Where its code is."""
 
     @property
     def words(self) -> str:

@@ -132,7 +132,7 @@ def faults(path, thing, public):
     if inspect.isclass(thing):
         parts += [(f"{path}.{name}", value, value.__doc__ or "") for name, value in members(thing)]
         for name, text in fields(thing):
-            if not text and f"`{name}`" not in doc:
+            if not text:
                 yield f"{path}.{name}: nothing says what this field is"
         for name, hint in hints_of(thing).items():
             if unshaped(hint):

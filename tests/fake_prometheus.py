@@ -1,12 +1,15 @@
 """A server in this process that speaks Prometheus' HTTP API, with faults on demand."""
 
 import json
+import math
 import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
+
+from gym_jax.pull.presets import PRESETS, preset_query
 
 TOO_MANY = {
     "status": "error",
@@ -101,3 +104,22 @@ def serving(fake, context=None):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def prometheus(step=300_000):
+    """Yield the address of one that watches three workloads, each with days that are alike, at any time."""
+    fake = Fake()
+    named = [("web", 0.8), ("cart", 0.3), ("search", 1.5)]
+    fake.series[preset_query(PRESETS["cpu-workload"], step)] = [
+        ({"namespace": "shop", "workload": name, "container": "app"}, day(place, mean))
+        for place, (name, mean) in enumerate(named)
+    ]
+    with serving(fake) as url:
+        yield url
+
+
+def day(phase, mean):
+    """Return the usage at a time in milliseconds: a day's wave, and one of some twenty minutes."""
+    turn = 2 * math.pi / 86_400_000
+    return lambda time: f"{mean * (1.2 + math.sin(turn * time + phase) + 0.15 * math.sin(70 * turn * time)):.6f}"

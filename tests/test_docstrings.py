@@ -1,6 +1,7 @@
 """Every public name says what it is, of which shapes, what it raises, and shows it in an example that runs."""
 
 import doctest
+import importlib
 import inspect
 import io
 import re
@@ -28,6 +29,41 @@ PUBLIC = {
 }
 
 
+POOR = """
+from typing import Any, NamedTuple
+import numpy as np
+
+def good(x: np.ndarray) -> np.ndarray:
+    '''Return `x` [rows] as it is. Raises ValueError when it is empty.'''
+    if not len(x):
+        raise ValueError
+    return x
+
+def bad(x: np.ndarray) -> np.ndarray:
+    '''Return `gone`.'''
+    if not len(x):
+        raise _error()
+    return _checked(x)
+
+def _error() -> ValueError:
+    return ValueError("none")
+
+def _checked(x: np.ndarray) -> np.ndarray:
+    try:
+        int("1")
+    except TypeError:
+        raise KeyError("none")
+    return x
+
+class Bad(NamedTuple):
+    '''What it is.'''
+    size: int
+    name: str
+    '''Of it.'''
+
+    def shown(self) -> Any:
+        return self.name
+"""
 WITHOUT = {
     "gym_jax.run.": "trains, or reads and writes run folders; docs/tutorials have each",
     "gym_jax.train.checkpoint.": "writes files",
@@ -63,6 +99,25 @@ def excused(path, reasons):
 @pytest.mark.parametrize("package", THINGS)
 def test_every_docstring_says_what_it_should(package):
     assert [fault for path, thing in THINGS[package].items() for fault in docstrings.faults(path, thing, PUBLIC)] == []
+
+
+def test_faults_by_hand(tmp_path, monkeypatch):
+    (tmp_path / "poor.py").write_text(POOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    poor = importlib.import_module("poor")
+    said = {path: list(docstrings.faults(path, getattr(poor, path), set())) for path in ("good", "bad", "Bad")}
+    assert said == {
+        "good": [],
+        "bad": [
+            "bad: gone in backticks, which nothing there is called",
+            "bad: x is an array without a shape",
+            "bad: return is an array without a shape",
+            "bad: raises KeyError and does not say so",
+            "bad: raises ValueError and does not say so",
+        ],
+        "Bad": ["Bad.size: nothing says what this field is", "Bad.shown: no docstring"],
+    }
+    assert list(docstrings.anythings("Bad", poor.Bad)) == ["Bad.shown"]
 
 
 def test_every_public_name_has_an_example_or_a_reason():

@@ -117,8 +117,8 @@ def data_files(folder):
     return [path for path in folder.rglob("*") if path.is_file() and not re.match("README|LICENSE", path.name)]
 
 
-def test_readme_lists_every_exit_code():
-    text = (ROOT / "README.md").read_text()
+def test_the_page_of_features_lists_every_exit_code():
+    text = (ROOT / "docs" / "features.md").read_text()
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in text
 

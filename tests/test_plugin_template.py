@@ -8,11 +8,12 @@ import sys
 
 import pytest
 from conftest import ROOT
-from documents import commands, run_commands
+from documents import blocks, commands, run_commands
 from plugin_site import forget
 
 from gym_jax.cli import main
 from gym_jax.errors import MissingExtra
+from gym_jax.laws import MODEL_LAWS
 from gym_jax.models.registry import MODELS
 from gym_jax.run.load import read_config
 from gym_jax.run.report import PARTS
@@ -95,6 +96,11 @@ def test_every_command_of_the_document_runs(template, tmp_path, capsys):
     assert len(lines) == 6
     run_commands(lines, capsys)
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "report.html", "spikes.csv"}
+    install, laws = [block for block in blocks("docs/plugins") if block.runs]
+    assert [line for line in install.lines if line not in lines] == ["pip install ./experiments/plugin_template"]
+    exec(laws.text, names := {})
+    for law in MODEL_LAWS:
+        names["test_the_model_keeps"](law)
 
 
 @pytest.mark.slow

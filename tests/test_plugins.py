@@ -8,7 +8,7 @@ from plugin_site import install  # noqa: F401 - a fixture
 from small import small_config
 
 from gym_jax import plugins
-from gym_jax.allocate.policies import POLICIES, make_policy
+from gym_jax.allocate.registry import POLICIES, make_policy
 from gym_jax.cli import main
 from gym_jax.cli.candidates import (
     complete_dataset,

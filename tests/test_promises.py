@@ -13,7 +13,7 @@ from conftest import ROOT
 import gym_jax
 from gym_jax import inference, ops
 from gym_jax.allocate.outcome import Figures
-from gym_jax.allocate.policies import POLICIES
+from gym_jax.allocate.registry import POLICIES
 from gym_jax.allocate.simulate import LEARNED
 from gym_jax.allocate.usage import Resource
 from gym_jax.cli import allocate, app, config, data, models, runs

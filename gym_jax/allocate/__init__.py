@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from gym_jax.allocate.outcome import Figures as Figures
     from gym_jax.allocate.outcome import Outcome as Outcome
     from gym_jax.allocate.outcome import figures as figures
-    from gym_jax.allocate.policies import POLICIES as POLICIES
-    from gym_jax.allocate.policies import make_policy as make_policy
     from gym_jax.allocate.price import Price as Price
     from gym_jax.allocate.protocol import Protocol as Protocol
     from gym_jax.allocate.recommend import Recommendation as Recommendation
     from gym_jax.allocate.recommend import recommend as recommend
+    from gym_jax.allocate.registry import POLICIES as POLICIES
+    from gym_jax.allocate.registry import make_policy as make_policy
     from gym_jax.allocate.simulate import Simulation as Simulation
     from gym_jax.allocate.simulate import simulate as simulate
     from gym_jax.allocate.usage import Workload as Workload
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gym_jax.allocate.verdict import judge as judge
 
 _HOMES = {
-    "POLICIES": "policies",
+    "POLICIES": "registry",
     "Figures": "outcome",
     "Learned": "learned",
     "Outcome": "outcome",
@@ -44,7 +44,7 @@ _HOMES = {
     "judge": "verdict",
     "learn_from": "offers",
     "make_frontier": "frontier",
-    "make_policy": "policies",
+    "make_policy": "registry",
     "ratio_at": "frontier",
     "recommend": "recommend",
     "scale_at": "frontier",

@@ -40,6 +40,7 @@ class Price(NamedTuple):
     floor: float = 0.0
     """The share of the last week's highest usage that is given at least."""
     share: float = 1.0
+    """The highest chance of a violation that one decision may be given."""
 
 
 def fine_levels(levels: Sequence[float]) -> Float[np.ndarray, " fine"]:

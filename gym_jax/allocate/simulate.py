@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 from gym_jax.allocate.learned import Learned
 from gym_jax.allocate.offers import offers_of, tune
 from gym_jax.allocate.outcome import Outcome, outcome_of
-from gym_jax.allocate.policies import Policy
 from gym_jax.allocate.price import Price
 from gym_jax.allocate.protocol import Protocol, Span, decision_rows, held, spans
+from gym_jax.allocate.registry import Policy
 from gym_jax.allocate.usage import Workload
 from gym_jax.errors import DataError
 

@@ -26,6 +26,7 @@ class Workload(NamedTuple):
     name: str
     """As recommendations name it."""
     usage: Float[np.ndarray, " steps"]
+    """In cores or bytes, as the data have it."""
     first: int
     """The time of the first step, in nanoseconds since 1970 UTC."""
     step: int

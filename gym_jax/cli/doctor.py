@@ -142,7 +142,7 @@ def _extras() -> tuple[str, str]:
 
 def _plugins() -> tuple[str, str]:
     """Import every plug-in; one that can not be used disturbs nobody who does not ask for it."""
-    from gym_jax.allocate.policies import POLICIES
+    from gym_jax.allocate.registry import POLICIES
     from gym_jax.config.schema import SCHEMAS
     from gym_jax.data.datasets import DATASETS
     from gym_jax.metrics import METRICS

@@ -31,6 +31,7 @@ class Cases:
     values: Float[np.ndarray, "cases steps channels"]
     """A row of a table has one step."""
     mask: Bool[np.ndarray, "cases steps channels"]
+    """True where a value was observed."""
     target_names: tuple[str, ...]
     """What is asked: numbers, or one label."""
     targets: Float[np.ndarray, "cases targets"] | None = None

@@ -61,6 +61,7 @@ class Store(NamedTuple):
     files: tuple[Opened, ...]
     """Each with what tells that it is still the same."""
     pieces: tuple[Piece, ...]
+    """In the order of their rows."""
     reading: Reading
     """How they are read."""
     stems: tuple[str, ...]

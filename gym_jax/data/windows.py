@@ -39,6 +39,7 @@ class Windows:
     values: Float[Array, "rows channels"]
     """The panel's, scaled."""
     mask: Bool[Array, "rows channels"] | None
+    """True where a value was observed; None when all of them were."""
     bounds: Int[Array, " series_plus_one"]
     """Series `i` is rows `bounds[i]` to `bounds[i + 1]`: what lies outside belongs to another one and is masked."""
     origins: Int[Array, " windows"]
@@ -46,7 +47,9 @@ class Windows:
     series: Int[Array, " windows"]
     """The series of each window, by its place in the panel."""
     context: int
+    """Rows that a window looks back."""
     horizon: int
+    """Rows that it forecasts, or whose statistic it forecasts."""
     targets: int
     """How many of the first channels are forecast."""
     room: int

@@ -6,9 +6,9 @@ from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
 from gym_jax.models.dropout import Dropout
-from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
+from gym_jax.models.normalise import Form, Normalise, formed, normalise
 from gym_jax.models.precision import Dtype, make_dense
-from gym_jax.models.side import Decoder, Side
+from gym_jax.models.side import Side, make_answer
 from gym_jax.ops import Kernel
 from gym_jax.types import Inputs, Positive, Share
 
@@ -34,7 +34,9 @@ class FCN(nn.Module):
     categories: tuple[int, ...] = ()
     """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
+    """Answers to a value, such as quantiles; of several they are a last axis."""
     form: Form = "free"
+    """Whether the answers to a value stand free, rise, or rise from the middle outwards (around)."""
     dtype: Dtype = "float32"
     """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
@@ -68,13 +70,7 @@ class FCN(nn.Module):
                 x = x + dense(filters, use_bias=False, name="embed_side")(side)[:, None]
             x = nn.relu(nn.LayerNorm(name=f"norm_{i}")(x))
         x = Dropout(self.dropout, deterministic=not train)(x.mean(axis=1))
-        out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(x)
-        out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
-        if side is not None or inputs.future is not None:
-            decoder = Decoder(
-                self.horizon, self.targets, self.dropout, self.outputs, self.dtype, self.kernel, name="decoder"
-            )
-            out = out + decoder(x, inputs.future, side, train=train)
+        out = make_answer(self, x, inputs.future, side, train=train)
         return level.restore(formed(out, self.form))
 
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from gym_jax.models.dropout import Dropout
-from gym_jax.models.normalise import Form, Normalise, formed, last_axes, normalise
+from gym_jax.models.normalise import Form, Normalise, formed, normalise
 from gym_jax.models.patches import in_patches
-from gym_jax.models.precision import Dtype, make_dense
-from gym_jax.models.side import Decoder, Side
+from gym_jax.models.precision import Dtype
+from gym_jax.models.side import Side, make_answer
 from gym_jax.ops import Kernel, choose, lstm, lstm_cell
 from gym_jax.types import Inputs, Positive, Share
 
@@ -89,7 +89,9 @@ class LSTMLayer(nn.Module):
     hidden: int
     """Size of the state."""
     reverse: bool = False
+    """Whether the window is read backwards."""
     last: bool = False
+    """Whether the last state alone is the answer."""
     dtype: Dtype = "float32"
     """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
@@ -133,7 +135,9 @@ class LSTM(nn.Module):
     categories: tuple[int, ...] = ()
     """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
+    """Answers to a value, such as quantiles; of several they are a last axis."""
     form: Form = "free"
+    """Whether the answers to a value stand free, rise, or rise from the middle outwards (around)."""
     dtype: Dtype = "float32"
     """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
@@ -166,12 +170,5 @@ class LSTM(nn.Module):
             )
             read = [layer(reverse=back, name=f"layer_{i}{ending}")(x) for ending, back in directions.items()]
             x = Dropout(self.dropout, deterministic=not train)(jnp.concatenate(read, axis=-1))
-        last = x[0]
-        out = make_dense("float32", self.kernel)(self.horizon * self.targets * self.outputs, name="head")(last)
-        out = jnp.reshape(out, (-1, self.horizon, *last_axes(self.targets, self.outputs)))
-        if side is not None or inputs.future is not None:
-            decoder = Decoder(
-                self.horizon, self.targets, self.dropout, self.outputs, self.dtype, self.kernel, name="decoder"
-            )
-            out = out + decoder(last, inputs.future, side, train=train)
+        out = make_answer(self, x[0], inputs.future, side, train=train)
         return level.restore(formed(out, self.form))

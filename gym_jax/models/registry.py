@@ -25,6 +25,7 @@ class Kind(NamedTuple):
     module: type[nn.Module]
     """A Flax Linen module with the fields `horizon` and `targets`."""
     solve: Callable[..., Any] | None = None
+    """Out of the module, the examples and their order; None: by gradient descent."""
     solve_of: Callable[..., Any] | None = None
     """The same out of several portions of the windows, where that is possible."""
 

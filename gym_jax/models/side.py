@@ -5,6 +5,7 @@ hidden state in a decoder that all steps of the horizon share, after TiDE's (Das
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -127,3 +128,20 @@ def with_neighbours(future: Float[Array, "batch horizon known"]) -> Float[Array,
     padded = jnp.pad(future, ((0, 0), (REACH, REACH), (0, 0)))
     steps = future.shape[1]
     return jnp.concatenate([padded[:, i : i + steps] for i in range(2 * REACH + 1)], axis=-1)
+
+
+def make_answer(
+    model: Any, x: Float[Array, "batch hidden"], future: Any, side: Any, *, train: bool, targets: int | None = None
+) -> Float[Array, "batch horizon targets *outputs"]:
+    """Return what a network answers, out of its last hidden state: a linear head, and what a decoder adds.
+
+    To be called in the module's own `__call__`, which the parameters belong to. `targets` are those of the model unless
+    told otherwise.
+    """
+    targets = targets or model.targets
+    out = make_dense("float32", model.kernel)(model.horizon * targets * model.outputs, name="head")(x)
+    out = out.reshape(-1, model.horizon, *last_axes(targets, model.outputs))
+    if side is not None or future is not None:
+        settings = (model.horizon, targets, model.dropout, model.outputs, model.dtype, model.kernel)
+        out = out + Decoder(*settings, name="decoder")(x, future, side, train=train)
+    return out

@@ -8,10 +8,10 @@ from jaxtyping import Array, Float
 
 from gym_jax.errors import ConfigError
 from gym_jax.models.dropout import Dropout
-from gym_jax.models.normalise import Form, Normalise, formed, known_channels, last_axes, normalise
+from gym_jax.models.normalise import Form, Normalise, formed, known_channels, normalise
 from gym_jax.models.patches import in_patches
 from gym_jax.models.precision import Dtype, make_dense
-from gym_jax.models.side import Decoder, Side
+from gym_jax.models.side import Side, make_answer
 from gym_jax.ops import Kernel, choose_attention
 from gym_jax.types import Inputs, Positive, Share
 
@@ -78,7 +78,9 @@ class Transformer(nn.Module):
     categories: tuple[int, ...] = ()
     """How many words each kind of category has; each kind has an embedding."""
     outputs: Positive = 1
+    """Answers to a value, such as quantiles; of several they are a last axis."""
     form: Form = "free"
+    """Whether the answers to a value stand free, rise, or rise from the middle outwards (around)."""
     dtype: Dtype = "float32"
     """What products are computed in; all else is float32."""
     kernel: Kernel = "auto"
@@ -131,13 +133,7 @@ class Transformer(nn.Module):
             )
         x = nn.LayerNorm(name="norm")(x).reshape(x.shape[0], -1)
         targets = 1 if separate else self.targets
-        out = make_dense("float32", self.kernel)(self.horizon * targets * self.outputs, name="head")(x)
-        out = out.reshape(-1, self.horizon, *last_axes(targets, self.outputs))
-        if side is not None or future is not None:
-            decoder = Decoder(
-                self.horizon, targets, self.dropout, self.outputs, self.dtype, self.kernel, name="decoder"
-            )
-            out = out + decoder(x, future, side, train=train)
+        out = make_answer(self, x, future, side, targets=targets, train=train)
         if separate:
             out = jnp.moveaxis(out.reshape(batch, self.targets, self.horizon, *out.shape[3:]), 1, 2)
         return level.restore(formed(out, self.form))

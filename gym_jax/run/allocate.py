@@ -9,8 +9,8 @@ import numpy as np
 from gym_jax.allocate.learned import Learned, Recipe
 from gym_jax.allocate.offers import learn_from
 from gym_jax.allocate.outcome import figures
-from gym_jax.allocate.policies import Policy, make_policy
 from gym_jax.allocate.protocol import Protocol
+from gym_jax.allocate.registry import Policy, make_policy
 from gym_jax.allocate.simulate import LEARNED, Simulation, folds, simulate
 from gym_jax.allocate.usage import DAY, Resource, Workload, workloads
 from gym_jax.allocate.verdict import judge

@@ -19,7 +19,9 @@ class Position(NamedTuple):
     """
 
     epoch: int = 0
+    """Counted from 0."""
     batch: int = 0
+    """Batches of it that are done."""
 
 
 class Portion(NamedTuple):

@@ -23,9 +23,9 @@ def init_state(
 
     `ema` is the decay that `make_train_step` is given; None keeps no running average.
 
-    >>> state = jax.jit(functools.partial(init_state, model, tx))(jax.random.key(0), batch.inputs)
-    >>> int(state.step), state.params["head"]["kernel"].shape
-    (0, (12, 2))
+    >>> state = jax.eval_shape(functools.partial(init_state, model, tx), jax.random.key(0), batch.inputs)
+    >>> state.step.shape, state.params["head"]["kernel"].shape
+    ((), (12, 2))
     """
     params_key, dropout_key, run_key = jax.random.split(key, 3)
     variables = dict(model.init({"params": params_key, "dropout": dropout_key}, inputs, train=False))

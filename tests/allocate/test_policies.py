@@ -8,11 +8,9 @@ from usages import daily, workload
 from gym_jax.allocate.histogram import CPU
 from gym_jax.allocate.policies import (
     MIB,
-    POLICIES,
     autopilot,
     hour_of_day,
     krr,
-    make_policy,
     maximum,
     oracle,
     percentile,
@@ -20,6 +18,7 @@ from gym_jax.allocate.policies import (
     trend,
     vpa,
 )
+from gym_jax.allocate.registry import POLICIES, make_policy
 from gym_jax.errors import ConfigError
 from gym_jax.laws import policy_is_blind
 

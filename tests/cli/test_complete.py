@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import select
 import shutil
@@ -139,6 +138,8 @@ def test_fish_gets_the_help_too(here, monkeypatch, capsys):
 
 def typed_in_bash(home, lines):
     """The words of each line after a TAB at its end, in a bash at a terminal that has only its .bashrc."""
+    import pty
+
     terminal, inner = pty.openpty()
     environ = {**os.environ, "HOME": str(home), "PATH": f"{home}:{os.environ['PATH']}", "TERM": "dumb"}
     environ |= {"INPUTRC": "/dev/null", "HISTFILE": ""}

@@ -2,9 +2,9 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -22,19 +22,24 @@ COMMANDS = [
 
 def on_a_terminal(folder, commands, **environ):
     """Everything that one process says to a terminal of 100 columns while it runs commands."""
+    import pty
+
     terminal, inner = pty.openpty()
     code = f"from gym_jax.cli import main\nfor words in {json.dumps(commands)}: main(words)"
     environ = {**{k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")}, "COLUMNS": "100", **environ}
     process = subprocess.Popen([sys.executable, "-c", code], stdout=inner, stderr=inner, cwd=folder, env=environ)
     os.close(inner)
+    late = threading.Timer(60, process.kill)
+    late.start()
     said = b""
     try:
         while part := os.read(terminal, 65536):
             said += part
     except OSError:  # which is how a terminal ends
         pass
+    late.cancel()
     os.close(terminal)
-    assert process.wait(60) == 0
+    assert process.wait() == 0
     return said.decode()
 
 
@@ -46,6 +51,7 @@ def here(tmp_path):
     return tmp_path
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1", "TERM": "xterm-256color"}, {"TERM": "dumb"}], ids=str)
 def test_there_is_no_escape_code_where_none_is_wanted(here, environ):
     said = on_a_terminal(here, COMMANDS, **environ)
@@ -54,10 +60,12 @@ def test_there_is_no_escape_code_where_none_is_wanted(here, environ):
     assert "\x1b" not in said
 
 
+@pytest.mark.posix
 def test_the_same_commands_have_colours_elsewhere(here):
     assert "\x1b[1m" in on_a_terminal(here, [["--help"]], TERM="xterm-256color")
 
 
+@pytest.mark.posix
 def test_a_dumb_terminal_is_no_place_for_a_screen(here):
     said = on_a_terminal(here, [["monitor", "--tui"]], TERM="dumb")
     assert said.splitlines()[0] == "error: --tui needs a terminal, and TERM=dumb is none"

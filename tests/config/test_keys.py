@@ -180,3 +180,10 @@ def test_an_empty_text_is_no_path(key):
     """It would become the working directory."""
     with pytest.raises(ConfigError, match=f"`{key}=''` .* is empty"):
         load_config([], [], {key: ""})
+
+
+def test_every_setting_of_a_model_says_what_it_means():
+    keys = [key for key in vocabulary() if key.path.startswith("model.")]
+    assert len(keys) > 20
+    assert [key.path for key in keys if not key.doc] == []
+    assert not [key.path for key in keys if key.owner is not None and ">>>" in (key.owner.__doc__ or "")]

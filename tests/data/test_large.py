@@ -6,6 +6,7 @@ import sys
 import jax
 import numpy as np
 import pandas as pd
+import pytest
 
 from gym_jax.data import make_windows, origins, read_frame
 from gym_jax.data.preprocess import Preprocessing, fit

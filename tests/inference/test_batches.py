@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import ROOT
+from documents import blocks
 from made_runs import shared, write_frame
 
 from gym_jax.errors import CheckpointError, ConfigError, DataError
@@ -97,9 +98,18 @@ def test_an_export_is_opened_once_and_again_when_it_was_replaced(export, usage, 
         list(predict_batches([usage.rename(columns={"unique_id": "name"})], model=path))
 
 
+def page(name, folder, usage, export):
+    """Return the block of the document that imports `name`, about these files; what it reads is there."""
+    (folder / "usage").mkdir()
+    usage.to_parquet(folder / "usage" / "part-0.parquet", index=False)
+    [block] = [one for one in blocks("docs/batch") if f"import {name}" in one.text or f"from {name}" in one.text]
+    found = block.text.replace("/models/cpu", str(export)).replace('"usage/"', f'"{folder}/usage"')
+    return found.replace('"forecasts', f'"{folder}/forecasts')
+
+
 @pytest.mark.extras
 @pytest.mark.filterwarnings("ignore")  # of Ray about itself
-def test_ray_calls_it_for_groups_of_series(export, usage, wanted, monkeypatch):
+def test_ray_calls_it_for_groups_of_series(export, usage, wanted, tmp_path, monkeypatch):
     pytest.importorskip("ray")
     import ray
     import ray.data
@@ -114,15 +124,16 @@ def test_ray_calls_it_for_groups_of_series(export, usage, wanted, monkeypatch):
         data = data.add_column("bucket", lambda batch: batch["unique_id"].map(lambda name: sum(name.encode()) % 3))
         found = data.groupby("bucket").map_groups(answer, batch_format="pandas").to_pandas()
         whole = ray.data.from_pandas(usage).map_batches(answer, batch_format="pyarrow", batch_size=None).to_pandas()
+        exec(page("ray", tmp_path, usage, export), {})
     finally:
         ray.shutdown()
-    same(found, wanted)
-    same(whole, wanted)
+    for one in (found, whole, pd.read_parquet(tmp_path / "forecasts")):
+        same(one, wanted)
 
 
 @pytest.mark.extras
 @pytest.mark.filterwarnings("ignore")  # of Spark about itself
-def test_spark_calls_it_for_groups_and_for_partitions(export, usage, wanted, monkeypatch):
+def test_spark_calls_it_for_groups_and_for_partitions(export, usage, wanted, tmp_path, monkeypatch):
     pytest.importorskip("pyspark")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java")
@@ -150,5 +161,9 @@ def test_spark_calls_it_for_groups_and_for_partitions(export, usage, wanted, mon
         parted = sorted_.mapInPandas(lambda parts: several(parts), kinds)
         for found in (grouped.toPandas(), parted.toPandas()):
             same(found.assign(ds=pd.to_datetime(found["ds"]).dt.tz_localize("UTC")), wanted)
+        exec(page("pyspark", tmp_path, usage, export), {"spark": spark})
+        for name in ("forecasts", "forecasts-of-parts"):
+            found = pd.read_parquet(tmp_path / name)
+            same(found.assign(ds=pd.to_datetime(found["ds"], utc=True)), wanted)
     finally:
         spark.stop()

@@ -6,8 +6,10 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from documents import blocks
 from report_examples import EPOCHS, EXAMPLES, VIEW
 
+from gym_jax.cli import main
 from gym_jax.errors import MissingExtra
 from gym_jax.report import PLOTS
 from gym_jax.report.interactive import curves, forecasts, scatter
@@ -79,6 +81,17 @@ def test_interactive_forecasts_have_a_button_a_series_and_a_group_a_model():
 
 
 @pytest.mark.extras
+@pytest.mark.extras
+def test_the_block_of_the_document_shows_two_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", "--out", "usage.csv", "--series", "8", "--days", "3"]) == 0
+    for name in ("a", "b"):
+        words = ["--data=usage.csv", "--target=cpu_cores", "--context=24", "--horizon=4", f"--name={name}", "-q"]
+        assert main(["train", "--model=mlp", "model.hidden=[8]", "--epochs=1", "data.stride=9", *words]) == 0
+    [block] = [one for one in blocks("docs/report") if one.runs and one.kind == "python" and ">>> " not in one.text]
+    exec(block.text, {})
+
+
 def test_interactive_curves_and_scatter_have_the_values():
     train, val = curves({"a": EPOCHS}).data
     assert (list(train.y), list(val.y)) == ([3.0, 2.0, 1.0], [2.5, 1.5, 2.0])
