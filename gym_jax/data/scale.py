@@ -59,23 +59,32 @@ class Scaler(NamedTuple):
         return scaled.astype(np.float32)
 
     def restore(
-        self, scaled: Float[np.ndarray, "n horizon targets"], series: Int[np.ndarray, " n"]
-    ) -> Float[np.ndarray, "n horizon targets"]:
-        """Return float64 values of the target channels in the data's units, infinite where a logarithm is too large."""
-        row, targets = self.row(series), scaled.shape[-1]
-        values = scaled.astype(np.float64) * self.scale[row, None, :targets] + self.shift[row, None, :targets]
+        self, scaled: Float[np.ndarray, "n horizon targets *outputs"], series: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, "n horizon targets *outputs"]:
+        """Return float64 values of the target channels in the data's units, infinite where a logarithm is too large.
+
+        All outputs of a target, such as quantiles or the ends of intervals, alike.
+        """
+        shift, scale = self._of_targets(scaled, series)
+        values = scaled.astype(np.float64) * scale + shift
         with np.errstate(over="ignore"):
-            values[..., : self.log] = np.expm1(values[..., : self.log])
+            values[:, :, : self.log] = np.expm1(values[:, :, : self.log])
         return values
 
     def rescale(
         self, values: Float[np.ndarray, "n horizon targets outputs"], series: Int[np.ndarray, " n"]
     ) -> Float[np.ndarray, "n horizon targets outputs"]:
         """Return values of the target channels, each with several outputs, in scaled units, float64."""
-        row, targets = self.row(series), values.shape[2]
+        shift, scale = self._of_targets(values, series)
         values = values.astype(np.float64)
         values[:, :, : self.log] = np.log1p(np.maximum(values[:, :, : self.log], LEAST))
-        return (values - self.shift[row, None, :targets, None]) / self.scale[row, None, :targets, None]
+        return (values - shift) / scale
+
+    def _of_targets(self, values: np.ndarray, series: Int[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return shift and scale of the target channels in the shape of values with so many axes behind them."""
+        row, targets, behind = self.row(series), values.shape[2], (1,) * (values.ndim - 3)
+        shift, scale = (part[row, :targets].reshape(len(row), 1, targets, *behind) for part in (self.shift, self.scale))
+        return shift, scale
 
     def select(self, keep: Sequence[int] | Int[np.ndarray, " kept"]) -> "Scaler":
         """Return the scaler of the series at positions `keep`."""

@@ -15,6 +15,13 @@ BINS = 15
 """Of the calibration error (Guo et al. 2017)."""
 
 
+def probabilities_of(logits: Probabilities) -> Probabilities:
+    """Return the softmax, in float64."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def accuracy(probabilities: Probabilities, truth: Codes) -> float:
     """Return the share of cases whose likeliest class is the true one; of equals the first is taken."""
     return float((probabilities.argmax(axis=1) == truth).mean())

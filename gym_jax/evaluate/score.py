@@ -29,15 +29,13 @@ class Target(NamedTuple):
     scaled: Totals
 
 
-def forecaster(model: Model, variables: Any, point: Callable[[Any], Any] | None = None) -> Forecast:
-    """Return the compiled forecast of a model with its weights; `point` makes one value of several outputs."""
-    return forecasters(model, [variables], point)[0]
-
-
 def forecasters(
     model: Model, members: Sequence[Any], point: Callable[[Any], Any] | None = None
 ) -> tuple[Forecast, ...]:
-    """Return the forecast of a model with each of several weights, compiled once for all."""
+    """Return the forecast of a model with each of several weights, compiled once for all.
+
+    `point` makes one value of several outputs.
+    """
     compiled = make_forecast(model)
     point = point or (lambda answer: answer)
 
@@ -66,14 +64,7 @@ def forecasts(
         index = part.reshape(-1)
         real = index >= 0
         values = predicted.reshape(-1, *predicted.shape[2:])[real]
-        yield index[real], _restore(scaler, values, series[index[real]])
-
-
-def _restore(scaler: Scaler, values: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """Return forecasts in the data's units, each of several outputs alike."""
-    if values.ndim == 3:
-        return scaler.restore(values, series)
-    return np.stack([scaler.restore(values[..., k], series) for k in range(values.shape[-1])], axis=-1)
+        yield index[real], scaler.restore(values, series[index[real]])
 
 
 def score(

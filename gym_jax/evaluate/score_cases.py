@@ -26,17 +26,7 @@ def answers_of(forecast: Forecast, samples: Samples, *, batch_size: int) -> np.n
 
 def restored(scaler: Scaler, said: np.ndarray) -> Float[np.ndarray, "cases targets *outputs"]:
     """Return scaled numbers in the data's units; further outputs of a target alike."""
-    nobody = np.zeros(len(said), np.int64)
-    if said.ndim == 2:
-        return scaler.restore(said[:, None], nobody)[:, 0]
-    return np.stack([restored(scaler, said[..., k]) for k in range(said.shape[-1])], axis=-1)
-
-
-def probabilities_of(logits: Float[np.ndarray, "cases classes"]) -> Float[np.ndarray, "cases classes"]:
-    """Return the softmax, in float64."""
-    wide = logits.astype(np.float64)
-    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return scaler.restore(said[:, None], np.zeros(len(said), np.int64))[:, 0]
 
 
 def report_numbers(

@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from gym_jax.data.preprocess import Fitted
 from gym_jax.data.scale import Scaler
 from gym_jax.evaluate.conformal import widen
+from gym_jax.evaluate.labels import probabilities_of
 from gym_jax.inference.spec import Spec
 from gym_jax.inference.window import Series, Window, fitted_for, stamp_of
 from gym_jax.ranges import FLOOR, nearest_level
@@ -44,7 +45,7 @@ def answers(
     """
     outputs = np.asarray(outputs)[: len(series)]
     if spec.task == "classify":
-        likely = _softmax(outputs[:, 0, 0])
+        likely = probabilities_of(outputs[:, 0, 0])
         places = likely.argmax(axis=-1)
         return [
             Answer(None, np.full((1, 1), float(place)), None, None, spec.classes[place], likely[row])
@@ -53,7 +54,7 @@ def answers(
     scaler, owner = _scaler(spec, series, fitted), np.arange(len(series))
     levels = quantiles_at(spec, outputs, spec.levels)
     values = scaler.restore(point_of(spec, outputs), owner)
-    quantiles = None if levels is None else _restored(scaler, levels)
+    quantiles = None if levels is None else scaler.restore(levels, owner)
     intervals = _intervals(spec, scaler, series, outputs)
     return [
         Answer(
@@ -107,19 +108,11 @@ def _intervals(spec: Spec, scaler: Scaler, series: Sequence[Series], outputs: Ou
     bands = ends.reshape(*ends.shape[:-1], -1, 2).astype(np.float64)
     places = [spec.offset_places.get(one.id, -1) if one.id is not None else -1 for one in series]
     moved = np.stack([calibration.pooled if place < 0 else calibration.own[place] for place in places])
-    found = widen(bands, moved)
-    ends = _restored(scaler, found.reshape(*found.shape[:-2], -1)).reshape(found.shape)
+    ends = scaler.restore(widen(bands, moved), np.arange(len(series)))
     for target, least in enumerate(spec.floor):
         if least is not None:
             ends[:, :, target] = np.maximum(ends[:, :, target], least)
     return ends
-
-
-def _restored(
-    scaler: Scaler, values: Float[np.ndarray, "batch steps targets outputs"]
-) -> Float[np.ndarray, "batch steps targets outputs"]:
-    owner = np.arange(len(values))
-    return np.stack([scaler.restore(values[..., k], owner) for k in range(values.shape[-1])], axis=-1)
 
 
 def times_of(spec: Spec, one: Series) -> np.ndarray | None:
@@ -129,9 +122,3 @@ def times_of(spec: Spec, one: Series) -> np.ndarray | None:
         return None
     stamps = last + spec.step * np.arange(1, spec.steps + 1)
     return stamps.astype("datetime64[ns]") if spec.clock == "ns" else stamps
-
-
-def _softmax(logits: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
-    logits = logits.astype(np.float64)
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -169,11 +169,7 @@ def surprises_of(
 
 def restored(source: Source, piece: Piece, offsets: np.ndarray, floor: Sequence[float | None]) -> np.ndarray:
     """Return the moved bands in the data's units, not below `floor`: what a target has never been below."""
-    bands = widen(piece.bands, offsets)
-    flat = bands.reshape(*bands.shape[:-2], -1)
-    ends = np.stack(
-        [source.prepared.scaler.restore(flat[..., k], piece.owner) for k in range(flat.shape[-1])], axis=-1
-    ).reshape(bands.shape)
+    ends = source.prepared.scaler.restore(widen(piece.bands, offsets), piece.owner)
     for target, least in enumerate(floor):
         if least is not None:
             ends[:, :, target] = np.maximum(ends[:, :, target], least)

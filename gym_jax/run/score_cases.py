@@ -10,16 +10,9 @@ from gym_jax.config.schema import Config
 from gym_jax.data.split import Part
 from gym_jax.errors import DataError
 from gym_jax.evaluate.baselines import LABEL_BASELINES, NUMBER_BASELINES
-from gym_jax.evaluate.labels import LABEL_METRICS, report_labels
+from gym_jax.evaluate.labels import LABEL_METRICS, probabilities_of, report_labels
 from gym_jax.evaluate.score import forecasters
-from gym_jax.evaluate.score_cases import (
-    NUMBER_METRICS,
-    answers_of,
-    judge_cases,
-    probabilities_of,
-    report_numbers,
-    restored,
-)
+from gym_jax.evaluate.score_cases import NUMBER_METRICS, answers_of, judge_cases, report_numbers, restored
 from gym_jax.evaluate.spread import spread_of
 from gym_jax.losses import quantiles_of
 from gym_jax.run.assemble import build_columns

@@ -152,10 +152,7 @@ class Oracle:
                 for variables in self.trained.members
             ]
             values, zeros = np.mean(found, axis=0), np.zeros(BLOCK, np.int64)
-            scaler = strand.prepared.scaler
-            strand.blocks[number] = np.stack(
-                [scaler.restore(values[..., k], zeros) for k in range(values.shape[-1])], axis=-1
-            )
+            strand.blocks[number] = strand.prepared.scaler.restore(values, zeros)
         values = strand.blocks[number][place % BLOCK]
         panel = strand.prepared.panel
         past = panel.mask[max(0, row - strand.windows.context) : row, : panel.targets]

@@ -396,4 +396,5 @@ def test_rescaling_undoes_restoring(log):
     scaler = fit_scaler(panel, Span(panel.offsets[:-1], panel.offsets[1:]), log1p=log)
     scaled, series = generator.normal(size=(7, 3, 1, 2)), np.array([0, 1, 1, 0, 1, 0, 0])
     restored = np.stack([scaler.restore(scaled[..., k], series) for k in range(2)], axis=-1)
+    np.testing.assert_array_equal(scaler.restore(scaled, series), restored)
     np.testing.assert_allclose(scaler.rescale(restored, series), scaled, rtol=1e-9)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gym_jax.evaluate.baselines import RIDGE, majority, mean, median, nearest, ridge
-from gym_jax.evaluate.score_cases import judge_cases, probabilities_of, report_numbers
+from gym_jax.evaluate.labels import probabilities_of
+from gym_jax.evaluate.score_cases import judge_cases, report_numbers
 
 NOISE = np.random.default_rng(1)
 X, NEW = NOISE.normal(size=(30, 4)), NOISE.normal(size=(7, 4))
