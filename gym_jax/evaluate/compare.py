@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from gym_jax.errors import DataError
 from gym_jax.evaluate.resample import LEVEL, block_length, block_sums, interval
 from gym_jax.evaluate.significance import (
     DieboldMariano,
@@ -44,10 +45,17 @@ class Field(NamedTuple):
     def scaled(self, naive: Float[np.ndarray, " series"]) -> "Field":
         """Return the field for MASE: losses in naive errors of each series, every series with the same weight.
 
-        Windows of series whose naive error is 0 or not known are left out.
+        Windows of series whose naive error is 0 or not known are left out. Raises DataError when none is left.
         """
         seen = np.bincount(self.owner, self.counts, len(self.series))
         keep = ((naive > 0) & (seen > 0))[self.owner]
+        if not keep.any():
+            raise DataError(
+                "no series has a seasonal naive error above 0, the unit of MASE",
+                hint="their train rows never change, or are no longer than a season; compare by another metric",
+                attempt="gymjax compare ... --metric mae",
+                code="compare.mase",
+            )
         owner = self.owner[keep]
         losses = self.losses[:, keep] / (naive * seen)[owner]
         return self._replace(owner=owner, place=self.place[keep], counts=self.counts[keep] / seen[owner], losses=losses)
@@ -147,6 +155,7 @@ def _pairs(
     losses, counts = field.sums(field.place, times)
     block = block_length(times, horizon)
     drawn = block_sums(np.vstack([losses, counts]), block=block, seed=seed)
+    drawn = drawn[drawn[:, -1] > 0]  # of far gaps a resample may hold nothing else
     drawn = value_of(metric, drawn[:, :-1] / drawn[:, -1:])
     spans = list(_spans(field))
     chosen = list(itertools.combinations(range(len(field.names)), 2))

@@ -10,7 +10,8 @@ from gym_jax.evaluate.labels import LABEL_METRICS
 from gym_jax.metrics import HIGHER, METRICS
 
 SKILL = "skill"
-"""The share by which the MAE is below that of the best baseline; negative where it is above."""
+"""The share by which the MAE is below that of the best baseline; negative where it is above, no number where that makes
+no error at all."""
 OF_INTERVALS = ("coverage", "width", "interval_score")
 """With a level behind them: `coverage_80`."""
 FORM = re.compile(r"(?:(.+):)?\s*([A-Za-z_0-9.]+)\s*([=<>])\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
@@ -93,9 +94,10 @@ def _numbers(target: str, block: Mapping[str, Any], scores: Mapping[str, Any]) -
     """Return every score of a target that a gate can bound."""
     found = {name: block[name] for name in (*METRICS, *LABEL_METRICS) if name in block}
     rivals = [blocks[target].get("mae") for blocks in scores["baselines"].values()]
-    rivals = [mae for mae in rivals if mae]
+    rivals = [mae for mae in rivals if mae is not None]
     if rivals and "mae" in block:
-        found[SKILL] = None if block["mae"] is None else 1 - block["mae"] / min(rivals)
+        best = min(rivals)  # a share of no error at all is no number
+        found[SKILL] = 1 - block["mae"] / best if block["mae"] is not None and best else None
     for blocks in scores.get("intervals", {}).values():
         for one in blocks.get(target, ()):
             found |= {f"{name}_{100 * one['level']:g}": one[name] for name in OF_INTERVALS}

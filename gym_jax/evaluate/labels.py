@@ -107,13 +107,18 @@ LABEL_METRICS: dict[str, Callable[[Probabilities, Codes], float]] = {
 
 
 def report_labels(probabilities: Probabilities, truth: Codes, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Return every metric, the confusion matrix and what becomes of each class, as plain JSON."""
-    counts = confusion(probabilities, truth)
+    """Return every metric, the confusion matrix and what becomes of each class, as plain JSON.
+
+    A case whose probabilities are no numbers is taken for no class; every metric is null then.
+    """
+    known = np.isfinite(probabilities).all(axis=1)
+    counts = confusion(probabilities[known], truth[known])
     right, true, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         each = {"precision": right / said, "recall": right / true, "f1": 2 * right / (true + said)}
     return {
-        **{name: plain(metric(probabilities, truth)) for name, metric in LABEL_METRICS.items()},
+        **dict.fromkeys(LABEL_METRICS),
+        **{name: plain(metric(probabilities, truth)) for name, metric in LABEL_METRICS.items() if known.all()},
         "count": len(truth),
         "per_class": {"class": list(classes), "count": plain(true), **{name: plain(v) for name, v in each.items()}},
         "confusion": plain(counts),

@@ -150,8 +150,8 @@ def report(
     for channel, (overall, horizon, series, scaled_horizon) in enumerate(totals):
         per_series = summarise(series, naive[:, channel], more)
         block: dict[str, Any] = {key: float(value[0]) for key, value in summarise(overall, more=more).items()}
-        scaled = per_series["mase"]
-        block["mase"] = float(np.nanmean(scaled)) if np.isfinite(scaled).any() else float("nan")
+        known = (naive[:, channel] > 0) & (series.count > 0)  # NaN of these is a forecast that is no number
+        block["mase"] = float(per_series["mase"][known].mean()) if known.any() else float("nan")
         block["count"] = int(overall.count[0])
         block = {key: plain(value) for key, value in block.items()}
         per_horizon = {**summarise(horizon, more=more), "mase": summarise(scaled_horizon)["mae"]}

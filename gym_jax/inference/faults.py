@@ -1,5 +1,6 @@
 """What is wrong with series that are asked: everything at once, by series, column and row."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -112,12 +113,19 @@ def _of_static(spec: Spec, one: "Series") -> Iterator[Fault]:
         elif name in spec.categories:
             if not isinstance(value, str):
                 yield f"`{shown(name)}` is {shown(value)}", "it is a word", "text"
-        elif isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        elif isinstance(value, bool) or not isinstance(value, int | float | np.number) or not _is_finite(value):
             yield f"`{shown(name)}` is `{shown(value)}`", "it is a number", "text"
 
 
 def _named(one: "Series", place: int) -> str:
     return f"{place + 1:,}" if one.id is None else f"`{shown(one.id)}`"
+
+
+def _is_finite(value: float | np.number) -> bool:
+    try:
+        return math.isfinite(value)
+    except (OverflowError, TypeError):  # a whole number that no float is as large as, or one of two parts
+        return False
 
 
 def _numbers(values: object) -> np.ndarray | None:

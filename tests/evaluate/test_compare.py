@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gym_jax.errors import DataError
 from gym_jax.evaluate.compare import Field, compare, differential, overall, robust_test
 from gym_jax.evaluate.significance import diebold_mariano, friedman, holm, wilcoxon
 
@@ -130,3 +131,19 @@ def test_a_negative_variance_takes_bartletts_weights():
     assert test == diebold_mariano(d, horizon=2, kernel="bartlett")
     assert test.lags == 1
     assert robust_test(np.arange(9.0), 1)[1] == "rectangular"
+
+
+def test_a_resample_without_any_observed_origin_has_no_say():
+    """Between two short stretches lies a gap so long that some resamples draw nothing else."""
+    generator = np.random.default_rng(0)
+    place = np.append(np.arange(15), np.arange(985, 1000))
+    losses = generator.random((2, 30)) + np.array([[1], [2]])
+    field = Field(("a", "b"), ("x",), np.zeros(30, int), place, np.ones(30), losses)
+    (pair,) = compare(field, "mae", horizon=1)["pairs"]
+    assert pair["low"] < pair["difference"] < pair["high"] < 0
+    assert pair["sentence"].startswith("a is better than b: its MAE lies ")
+
+
+def test_no_series_with_a_naive_error_is_said():
+    with pytest.raises(DataError, match="no series has a seasonal naive error above 0"):
+        make_field(series=2).scaled(np.array([0.0, np.nan]))

@@ -58,6 +58,11 @@ def test_what_is_no_number_does_not_pass():
     }
 
 
+def test_nothing_is_better_than_a_baseline_without_any_error():
+    perfect = {**SCORES, "baselines": {**SCORES["baselines"], "seasonal": {"cpu": {"mae": 0.0}, "memory": {"mae": 1}}}}
+    assert verdicts("skill=0", scores=perfect)["cpu", "skill"] == (None, False)
+
+
 def test_all_failing_ones_are_named():
     found = judge_gates(parse_gates(["mae=0.1", "cpu:mase=1", "memory:r2=0.5"]), SCORES)
     assert failing(found) == (

@@ -84,3 +84,10 @@ def test_what_was_said_never_to_be_costs_without_end_and_is_no_number_in_a_docum
     assert log_loss(certain, np.array([1, 1])) == np.inf
     assert report_labels(certain, np.array([1, 1]), ("a", "b"))["log_loss"] is None
     assert report_labels(certain, np.array([1, 1]), ("a", "b"))["per_class"]["recall"] == [None, 0.5]
+
+
+def test_probabilities_that_are_no_numbers_are_no_answer():
+    said = np.array([[np.nan, np.nan], [0.1, 0.9], [0.2, 0.8]])
+    facts = report_labels(said, np.array([0, 1, 1]), ("a", "b"))
+    assert [facts[name] for name in LABEL_METRICS] == [None] * len(LABEL_METRICS)
+    assert facts["confusion"] == [[0, 0], [0, 2]], "argmax of NaN is 0, which would be right by chance"

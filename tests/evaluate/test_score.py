@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gym_jax.data import fit_scaler, make_panel, make_windows, origins, split_by_time
-from gym_jax.evaluate.score import forecasts, report, score, score_members, verdict
-from gym_jax.metrics import naive_errors
+from gym_jax.evaluate.score import Target, forecasts, report, score, score_members, verdict
+from gym_jax.metrics import Totals, naive_errors
 
 
 def test_every_error_is_the_formula_over_every_observed_element():
@@ -131,3 +131,13 @@ def test_the_mean_of_members_is_scored_behind_them():
 def test_the_verdict_is_one_clear_sentence(own, rivals, words):
     baselines = {kind: {"cpu": {"mae": mae}} for kind, mae in rivals.items()}
     assert verdict("m", {"cpu": {"mae": own}}, baselines) == words
+
+
+def test_a_series_whose_forecast_is_no_number_is_not_left_out_of_mase():
+    codes, times = np.repeat([0, 1], 60), np.tile(np.arange(60), 2)
+    values = np.arange(120.0)[:, None]
+    panel = make_panel(codes, ["a", "b"], times, values, channels=("cpu",), targets=1, clock="step")
+    totals = Totals(*(np.array([[2.0, 2], [1, np.nan]][0 if name == "count" else 1]) for name in Totals._fields))
+    target = Target(totals.collapse(), Totals.zero(1), totals, Totals.zero(1))
+    assert report([target], panel, np.ones((2, 1)))["cpu"]["mase"] is None
+    assert report([target], panel, np.array([[1.0], [0]]))["cpu"]["mase"] == 0.5, "b has no naive error"

@@ -143,7 +143,7 @@ def test_everything_that_is_wrong_is_said_at_once(run_of):
     run = run_of("covariates", "last", "data.calendar=[day]")
     spec = describe_run(run).spec
     good = Series("m0", np.ones((20, 3)), np.datetime64("2026-03-29"), np.ones((4, 1)), {"size": 1.0, "tier": "web"})
-    assert prepare(spec, [good]).past.shape == (1, 12, 5)
+    assert prepare(spec, [good, good._replace(static={"size": 10**20})]).past.shape == (2, 12, 5)
     values = np.ones((20, 3))
     values[3, 1] = np.inf
     future = np.ones((4, 1))
@@ -158,6 +158,7 @@ def test_everything_that_is_wrong_is_said_at_once(run_of):
         good._replace(future=None),
         good._replace(static={"sice": 1.0}),
         good._replace(static={"size": "large", "tier": 3}),
+        good._replace(static={"size": 10**400}),
         good._replace(id=None, values="none"),
     ]
     with pytest.raises(DataError) as caught:
@@ -174,7 +175,8 @@ def test_everything_that_is_wrong_is_said_at_once(run_of):
         "it has `sice`",
         "`size` is `large`",
         "`tier` is 3",
-        "series 11: its values are no numbers",
+        "`size` is `1000",
+        "series 12: its values are no numbers",
     ):
         assert words in said, words
     assert "did you mean `size`?" in caught.value.hint
