@@ -59,8 +59,9 @@ def _start(plan: Plan, state: TrainState) -> Start:
     if config.train.init_from is None:
         return Start(state)
     run = _open(config.train.init_from, "train.init_from")
-    donor = load_weights(run, config.train.init_step).params
-    donor = with_rows_of(donor, state.params, _words(run.read_json("data.json")), _own_words(plan))
+    donor, facts = load_weights(run, config.train.init_step).params, run.read_json("data.json")
+    _refuse_other_order(run, facts, plan)
+    donor = with_rows_of(donor, state.params, _words(facts), _own_words(plan))
     params = warm_start(state.params, donor, config.train.init_parts)
     return Start(plan.layout.place(with_params(state, build_optimiser(config, plan.steps)[0], params)))
 
@@ -162,6 +163,7 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
         error.attempt = f"gymjax train --init-from {parent.path} ..."
         raise
     facts = parent.read_json("data.json")
+    _refuse_other_order(parent, facts, plan)
     if (theirs := _words(facts)) != (mine := _own_words(plan)):
         name = next(name for name in (*mine, *theirs) if mine.get(name) != theirs.get(name))
         raise CheckpointError(
@@ -184,6 +186,29 @@ def _of_parent(plan: Plan, state: TrainState, parent: RunFolder) -> Start:
         )
     lines = tuple(line for line in parent.read_lines("metrics.jsonl") if line["step"] <= int(state.step))
     return Start(state, position, metadata.get("sums", {}), plateau, lines)
+
+
+def _refuse_other_order(run: RunFolder, facts: Mapping[str, Any], plan: Plan) -> None:
+    """Raise ConfigError when a run reads the same columns in another order: weights know them by their places."""
+    theirs, mine = _by_role(facts["columns"]), _by_role(columns(plan)["columns"])
+    for role, names in theirs.items():
+        own = mine.get(role, [])
+        if names != own and sorted(names) == sorted(own):
+            raise ConfigError(
+                f"{run.path} was trained with data.{role}=[{','.join(names)}], in this order",
+                hint="weights know columns by their places: name them as they were",
+                attempt=f"gymjax train ... data.{role}=[{','.join(names)}]",
+                code="config.order",
+            )
+
+
+def _by_role(columns: Mapping[str, Any]) -> dict[str, list[str]]:
+    channels, targets = columns["channels"], columns["targets"]
+    others = {role: columns.get(role, []) for role in ("static", "categories")}
+    if not isinstance(targets, int):  # of cases
+        return {"target": targets, "past": channels, **others}
+    known = len(channels) - columns["known"]
+    return {"target": channels[:targets], "past": channels[targets:known], "known": channels[known:], **others}
 
 
 def _own_words(plan: Plan) -> dict[str, list[str]]:

@@ -81,9 +81,10 @@ def test_frozen_parts_keep_every_bit_and_the_rest_learns(donor, tmp_path):
 
 def of_machines(tmp_path, name, groups):
     """Return the settings of a run on machines of these groups."""
-    frames = [small_frame(series=("m",)).assign(unique_id=f"{group}-{name}", group=group) for group in groups]
+    machine = small_frame(series=("m",))
+    frames = [machine.assign(unique_id=f"{group}-{name}", group=group, zone=group) for group in groups]
     pd.concat(frames).to_csv(tmp_path / f"{name}.csv", index=False)
-    return (f"data.path={tmp_path / name}.csv", "data.target=cpu", "data.categories=group", "train.epochs=1")
+    return (f"data.path={tmp_path / name}.csv", "data.target=cpu", "data.categories=[group,zone]", "train.epochs=1")
 
 
 def test_a_warm_start_takes_embeddings_by_their_words(tmp_path):
@@ -100,6 +101,10 @@ def test_a_warm_start_takes_embeddings_by_their_words(tmp_path):
     with pytest.raises(CheckpointError, match="knows other words in the column `group`"):
         train_run(small_config(tmp_path, "mlp", *overrides), folder=tmp_path / "child")
     assert not (tmp_path / "child").exists()
+    for begun in ("train.init_from", "run.parent"):
+        turned = (*words, "data.categories=[zone,group]", f"{begun}={donor.folder}", "train.epochs=2")
+        with pytest.raises(ConfigError, match=r"was trained with data.categories=\[group,zone\], in this order"):
+            find_start(plan_run(settle(small_config(tmp_path, "mlp", *turned))))
 
 
 def stop_after(chunks):
