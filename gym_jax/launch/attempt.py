@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeAlias
 
 from gym_jax.launch.child import PROCESS, STACKS
+from gym_jax.train.processes import COORDINATOR, PROCESSES
 
 GRACE = 3.0
 """Seconds between the signal that asks a process to leave and the one that it can not refuse."""
@@ -91,7 +92,7 @@ def places(count: int) -> list[dict[str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"GYMJAX_COORDINATOR": f"127.0.0.1:{port}", "GYMJAX_PROCESSES": str(count)}
+    common = {COORDINATOR: f"127.0.0.1:{port}", PROCESSES: str(count)}
     return [{**common, PROCESS: str(rank)} for rank in range(count)]
 
 
@@ -113,7 +114,8 @@ def _start(attempt: Attempt, rank: int, command: Sequence[str], environ: Mapping
 
     def keep(stream: IO[bytes]) -> None:
         with stream:
-            attempt.out.extend(stream.read())
+            while part := os.read(stream.fileno(), 1 << 16):  # as it comes: who inherited the pipe may hold it open
+                attempt.out.extend(part)
 
     readers = [threading.Thread(target=tell, args=(process.stderr,), daemon=True)]
     if process.stdout is not None:

@@ -20,7 +20,10 @@ BEGIN = """
 import os, signal, sys, time
 from pathlib import Path
 rank, place = int(os.environ.get("GYMJAX_PROCESS", 0)), Path(os.environ["GYMJAX_LAUNCH"])
-def note(name): (Path(sys.argv[1]) / name).write_text(str(os.getpid()))
+def note(name):
+    part = Path(sys.argv[1]) / f".{name}"
+    part.write_text(str(os.getpid()))
+    part.rename(part.with_name(name))  # whole as soon as it is there
 note(f"rank-{rank}")
 """
 FOR_EVER = "\nwhile True: time.sleep(60)\n"
@@ -270,3 +273,9 @@ def test_nobody_outlives_a_killed_launcher(tmp_path):
     finally:
         launcher.kill()
         launcher.wait()
+
+
+@pytest.mark.posix
+def test_a_result_is_there_though_somebody_holds_its_pipe_open(launched):
+    held = "import subprocess\nif rank == 0: subprocess.Popen(['sleep', '3'], stderr=subprocess.DEVNULL)\n"
+    assert launched(held + 'print("out", rank)\n') == b"out 0\n"
