@@ -81,5 +81,9 @@ def solve_linear_of(model: Linear, portions: Iterable[tuple[Examples, Int[np.nda
         )
     penalty = np.full(len(gram), model.ridge)
     penalty[-1] = 0
-    solution = np.linalg.solve(gram + np.diag(penalty) + 1e-9 * np.eye(len(gram)), cross)
+    system = gram + np.diag(penalty)
+    try:
+        solution = np.linalg.solve(system + 1e-9 * np.eye(len(gram)), cross)
+    except np.linalg.LinAlgError:  # without a penalty, and rows of the window that say the same
+        solution = np.linalg.lstsq(system, cross)[0]
     return {"head": {"kernel": jnp.asarray(solution[:-1], jnp.float32), "bias": jnp.asarray(solution[-1], jnp.float32)}}

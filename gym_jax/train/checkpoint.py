@@ -20,8 +20,9 @@ import jax
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
-from gym_jax.errors import CheckpointError, StorageError
+from gym_jax.errors import CheckpointError, GymJaxError, StorageError
 from gym_jax.files import sync
+from gym_jax.plugins import one_line
 from gym_jax.train.alike import refuse_other
 from gym_jax.train.among import among_processes, writable
 from gym_jax.train.manifest import MANIFEST, find_fault, write_manifest
@@ -51,27 +52,15 @@ def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapp
     room for twice the state.
     """
     path = Path(folder).absolute() / str(int(step))
-    if is_apart(state):
-        return _save_together(path, state, metadata or {})
-    if (path / MARK).is_file() and find_damage(path) is None:
-        return path
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _need_room(path, state)
-        for pause in (*PAUSES, None):
-            try:
-                _write(path, state, metadata or {})
-                break
-            except Exception as error:
-                _discard(path)
-                for left in path.parent.glob(f"{path.name}.{UNFINISHED}*"):
-                    shutil.rmtree(left, ignore_errors=True)
-                if pause is None or getattr(_cause(error), "errno", None) not in TRANSIENT:
-                    raise
-                logging.getLogger(__name__).warning("checkpoint %s: %s; tried again", path, _root(error))
-                time.sleep(pause)
+        if is_apart(state):
+            _save_together(path, state, metadata or {})
+        elif not _is_whole(path):
+            _save_alone(path, state, metadata or {})
+    except GymJaxError:
+        raise
     except Exception as error:
-        if isinstance(error, StorageError) or not _of_storage(error):
+        if not _of_storage(error):
             raise
         raise StorageError(
             f"checkpoint {path} can not be written: {_root(error)}",
@@ -81,11 +70,29 @@ def save_checkpoint(folder: str | Path, step: int, state: PyTree, metadata: Mapp
     return path
 
 
-def _save_together(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> Path:
+def _save_alone(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> None:
+    """Write a step; what passes is tried again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _need_room(path, state)
+    for pause in (*PAUSES, None):
+        try:
+            _write(path, state, metadata)
+            return
+        except Exception as error:
+            _discard(path)
+            for left in path.parent.glob(f"{path.name}.{UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if pause is None or getattr(_cause(error), "errno", None) not in TRANSIENT:
+                raise
+            logging.getLogger(__name__).warning("checkpoint %s: %s; tried again", path, _root(error))
+            time.sleep(pause)
+
+
+def _save_together(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> None:
     """Write a step of which every process has a part; it counts once process 0 has seen all of it."""
     writer = group().writer
-    if broadcast("save", writer and (path / MARK).is_file() and find_damage(path) is None):
-        return path
+    if broadcast("save", writer and _is_whole(path)):
+        return
     with together("room"):
         if writer:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +103,10 @@ def _save_together(path: Path, state: PyTree, metadata: Mapping[str, Any]) -> Pa
     with together("seal"):
         if writer:
             _seal(path)
-    return path
+
+
+def _is_whole(path: Path) -> bool:
+    return (path / MARK).is_file() and find_damage(path) is None
 
 
 def restore_checkpoint(path: str | Path, like: PyTree) -> PyTree:
@@ -286,6 +296,4 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _root(error: BaseException) -> str:
-    error = _cause(error)
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+    return one_line(_cause(error))[:200]

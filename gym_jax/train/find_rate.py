@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from gym_jax.train.average import with_params
+from gym_jax.train.compile import jit
 from gym_jax.train.parallel import Order
 from gym_jax.types import Examples, Mean, Step, TrainState
 
@@ -67,7 +68,7 @@ def find_rate(
     tx = make_tx(lambda count: lowest * (highest / lowest) ** (count / (steps - 1)))
     step = step_for(tx)
 
-    @jax.jit
+    @jit
     def run(state: TrainState, examples: Examples, order: Array) -> tuple[Mean, Mean]:
         first = with_params(state, tx, state.params)
 

@@ -109,13 +109,16 @@ def train_portions(
     """Train on portions of the examples, one after the other; else as `train`.
 
     Chunks end at multiples of `chunk` counted from the start of each portion, and with it. The first portion is that
-    in which `start` lies; the next one is asked for as soon as the last chunk of one is on its way.
+    in which `start` lies; the next one is asked for as soon as the last chunk of one is on its way. Raises ValueError
+    for a portion with no batch left to train.
     """
     ahead: tuple[Position, int, int, Metrics] | None = None
     portion = next(portions, None)
     first = 0 if portion is None else start[1] - portion.begin
     while portion is not None:
         order, number, before, batches = portion[1:]
+        if first >= len(order):
+            raise ValueError(f"epoch {number} has no batch left behind its first {before + first}")
         for begin in range(first, len(order), chunk):
             part = order[begin : begin + chunk]
             assert portion is not None

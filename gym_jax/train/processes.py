@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal, NamedTuple
 
 from gym_jax.errors import ConfigError, GymJaxError, PeerError
+from gym_jax.plugins import one_line
 from gym_jax.train.rollcall import answer_rollcall, hold_rollcall
 
 COORDINATOR, PROCESSES, PROCESS = "GYMJAX_COORDINATOR", "GYMJAX_PROCESSES", "GYMJAX_PROCESS"
@@ -150,7 +151,7 @@ def _read(client: Any, name: str, number: int, rank: int, deadline: float) -> st
         if "DEADLINE_EXCEEDED" in str(error):
             return None
         raise PeerError(
-            f"process {_Joined.group.rank} can no longer ask the others: {str(error).splitlines()[0][:200]}",
+            f"process {_Joined.group.rank} can no longer ask the others: {one_line(error)[:200]}",
             hint="process 0 keeps what they agree on; it has most likely ended",
         ) from error
 
@@ -189,7 +190,7 @@ def _detect(seconds: float) -> tuple[str, Group, Sequence[int] | None]:
             None, None, None, None, None, int(seconds)
         )
     except Exception as error:
-        raise _no_cluster(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+        raise _no_cluster(one_line(error)) from error
     if address is None or count is None or rank is None:
         raise _no_cluster("nothing says that this process is one of several")
     return address, Group(rank, count), local
@@ -255,7 +256,7 @@ def _initialise(address: str, group: Group, local: Any, join_seconds: float, pee
         )
     except RuntimeError as error:
         raise ConfigError(
-            f"process {group.rank} of {group.count} can not join: {(str(error).splitlines() or [''])[0][:200]}",
+            f"process {group.rank} of {group.count} can not join: {one_line(error)[:200]}",
             hint="processes are joined before JAX opens its first device",
             code="config.processes",
         ) from error

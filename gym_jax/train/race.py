@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
+from gym_jax.plugins import one_line
 from gym_jax.train.compile import compiler_options
 from gym_jax.train.many import Pack
 from gym_jax.train.parallel import Layout, make_epoch
@@ -173,7 +174,7 @@ class _Runner:
             self.state, metrics = self.epoch(self.state, self.examples, self.order)
             jax.block_until_ready(metrics)
         except Exception as error:  # out of memory, say: the others go on
-            self.fault = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            self.fault = one_line(error)[:200]
 
     def time(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,3 +98,11 @@ def test_the_forecast_is_a_linear_map_of_each_channel_by_hand():
     past = jnp.array([[[5.0, 1.0, 9.0], [3.0, 2.0, 9.0]]])
     prediction = Linear(horizon=2, targets=2).apply({"params": params}, Inputs(past=past))
     np.testing.assert_array_equal(prediction, [[[5, 1], [3.5, 2.5]]])
+
+
+def test_rows_that_say_the_same_have_a_solution_without_a_penalty():
+    """A series that stands still, at a number so large that what makes the system regular is lost in rounding."""
+    windows, *_ = make_examples()
+    still = replace(windows, values=jnp.full_like(windows.values, 2**24))
+    head = solve_linear(Linear(horizon=HORIZON, ridge=0.0, normalise="none"), still, ORDER)["head"]
+    np.testing.assert_allclose(np.full(CONTEXT, 2.0**24) @ head["kernel"] + head["bias"], 2**24, rtol=1e-5)

@@ -1,5 +1,7 @@
 """Checkpoints: the same bits back, refusals in words, and Orbax opens them by itself."""
 
+import errno
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,8 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 from small import MODELS, small_windows
 
-from gym_jax.errors import CheckpointError
+from gym_jax.errors import CheckpointError, StorageError
+from gym_jax.train import checkpoint as module
 from gym_jax.train.checkpoint import read_metadata, restore_checkpoint, retain, save_checkpoint, saved_steps
 from gym_jax.train.step import init_state
 
@@ -81,3 +84,13 @@ def test_only_whole_steps_are_listed_and_retention_touches_nothing_else(tmp_path
     assert saved_steps(tmp_path) == [20]
     assert (tmp_path / "notes").is_dir()
     assert (tmp_path / "30").is_dir()
+
+
+def test_a_disk_that_refuses_is_said_where_several_processes_write_too(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "is_apart", lambda state: True)
+    monkeypatch.setattr(module.ocp, "save_checkpointables", full)
+    with pytest.raises(StorageError, match=r"can not be written: OSError: .*No space left on device"):
+        save_checkpoint(tmp_path, 1, a_state())

@@ -15,6 +15,8 @@ from tolerances import FLOAT32
 from gym_jax import losses
 from gym_jax.data import shuffled
 from gym_jax.optim import adamw, clipped
+from gym_jax.train import find_rate as module
+from gym_jax.train.compile import jit
 from gym_jax.train.find_rate import find_rate, judge
 from gym_jax.train.step import init_state, make_train_step
 from gym_jax.types import Batch, Inputs, Mean
@@ -193,3 +195,15 @@ def test_settings_out_of_range_are_refused(wrong):
     table, order, _ = regression(0, 0.0)
     with pytest.raises(ValueError, match="a range test needs"):
         tried(table, order, **wrong)
+
+
+def test_it_is_compiled_safely(monkeypatch):
+    made = []
+
+    def seen(function):
+        made.append(function)
+        return jit(function)
+
+    monkeypatch.setattr(module, "jit", seen)
+    tried(*regression(0, 0.1)[:2], steps=10)
+    assert len(made) == 1

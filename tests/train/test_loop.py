@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gym_jax.train.loop import Portion, Position, train, train_portions
 from gym_jax.types import Mean, TrainState
@@ -100,3 +101,11 @@ def test_portions_follow_each_other_and_the_next_is_asked_for_while_the_last_chu
     begun = [pair for pair in said if pair[0] != "read"]
     assert begun[:4] == [("portion", 0), ("begin", 0), ("begin", 2), ("portion", 1)]
     assert trained(2, (1, 2)) == whole[4:]
+
+
+@pytest.mark.parametrize(("rows", "start"), [(0, (0, 0)), (5, (0, 5))])
+def test_an_epoch_without_a_batch_is_refused(rows, start):
+    """It would be begun for ever."""
+    epochs = train(recorded([]), EMPTY, None, lambda number: order(number)[:rows], epochs=1, chunk=2, start=start)
+    with pytest.raises(ValueError, match="epoch 0 has no batch left"):
+        next(epochs)
