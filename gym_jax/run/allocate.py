@@ -17,7 +17,7 @@ from gym_jax.allocate.verdict import judge
 from gym_jax.config.schema import Config
 from gym_jax.data.panel import Panel
 from gym_jax.data.units import kinds_of, unit_in_name
-from gym_jax.errors import ConfigError
+from gym_jax.errors import ConfigError, DataError
 from gym_jax.run.assemble import load_panel
 
 USUAL: dict[Resource, tuple[str, ...]] = {
@@ -131,7 +131,7 @@ def simulate_data(
         minds = {one.name: learned for one in read.workloads}
     elif question.learned:
         minds = learn_minds(read.workloads, question, tell)
-    tell(f"simulating {len(policies) + question.learned} policies on {len(read.workloads):,} workloads")
+    tell(f"simulating {len(policies) + (minds is not None)} policies on {len(read.workloads):,} workloads")
     found = simulate(read.workloads, policies, question.protocol, learned=minds)
     tell("judging")
     best = (
@@ -173,7 +173,8 @@ def learn_minds(found: Sequence[Workload], question: Question, tell: Callable[[s
         return dict.fromkeys([one.name for one in found], learn(found, "learning"))
     out: dict[str, Learned] = {}
     for number, group in enumerate(folds(len(found), question.unseen, question.recipe.seed), start=1):
-        rest = [one for place, one in enumerate(found) if place not in set(group.tolist())]
+        own = set(group.tolist())
+        rest = [one for place, one in enumerate(found) if place not in own]
         mind = learn(rest, f"learning {number} of {question.unseen}")
         out |= {found[place].name: mind for place in group}
     return out
@@ -222,8 +223,6 @@ def _first_day(
     minds: Mapping[str, Learned] | None,
     whole: Simulation,
 ) -> dict[str, float] | None:
-    from gym_jax.errors import DataError
-
     try:
         found = simulate(cut, policies, protocol, learned=minds, prices=whole.prices, coverage=whole.coverage)
     except DataError:

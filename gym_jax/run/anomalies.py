@@ -33,6 +33,7 @@ def find_anomalies(
             hint="it is the share of values to be flagged where all is as it was: between 0 and 1",
             attempt="gymjax anomalies RUN --rate 0.001",
         )
+    need_forecast(read_config(folder), "anomalies")
     calibrated, notes = read_calibration(folder)
     if calibrated is None:
         raise CheckpointError(
@@ -48,7 +49,6 @@ def find_anomalies(
             hint=f"the least is 1 of {fewest + 1:,}; a longer val part allows less",
             attempt=f"gymjax anomalies {folder.path} --rate {1 / (fewest + 1):.2g}",
         )
-    need_forecast(read_config(folder), "anomalies")
     trained = load_run(folder, data)
     config, prepared = trained.config, trained.prepared
     ends = prepared.panel.offsets[1:] + config.task.horizon * np.arange(len(prepared.panel.series))

@@ -137,8 +137,12 @@ def prepare(
         new = set(panel.series) - set(known)
         fitted = saved.for_series(panel.series, known, _fresh(config, panel, split) if new else None)
         channels = make_channels(panel, data, fitted.bounds, horizon=task.horizon)
-    season = getattr(config.model, "season", None) or config.evaluate.season or panel.season()
-    return Prepared(panel, channels, split, fitted, season, coming_of(config, panel))
+    return Prepared(panel, channels, split, fitted, season_of(config, panel), coming_of(config, panel))
+
+
+def season_of(config: Config, panel: Panel) -> int:
+    """Return the steps of a season: the model's, the configured ones, or the panel's own."""
+    return getattr(config.model, "season", None) or config.evaluate.season or panel.season()
 
 
 def _fresh(config: Config, panel: Panel, split: Split) -> Fitted:
@@ -217,12 +221,10 @@ def shape_of(prepared: Prepared) -> Shape:
 
 def build_model(config: Config, shape: Shape) -> Any:
     """Return the configured Flax module: with the outputs of its loss, in the type to compute in."""
-    kind = config.loss.kind
-    outputs = outputs_of(kind, settings(config.loss), classes=shape.classes)
-    head = {"outputs": outputs, "form": form_of(kind, settings(config.loss))}
-    own = {**head, "dtype": config.train.compute_dtype}
-    fields = MODELS[config.model.kind].fields
-    given = {name: value for name, value in own.items() if name in fields}
+    kind, loss = config.loss.kind, settings(config.loss)
+    own = {"outputs": outputs_of(kind, loss, classes=shape.classes), "form": form_of(kind, loss)}
+    own["dtype"] = config.train.compute_dtype
+    given = {name: value for name, value in own.items() if name in MODELS[config.model.kind].fields}
     return model_of(config.model.kind, config, shape, {**settings(config.model), **given})
 
 

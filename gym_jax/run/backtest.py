@@ -23,7 +23,7 @@ from gym_jax.run.intervals import Source, coverage_of
 from gym_jax.run.load import load_run, read_config
 from gym_jax.run.runs import open_run
 from gym_jax.run.scores import score_run
-from gym_jax.run.task import need_resident
+from gym_jax.run.task import need_forecast, need_resident
 from gym_jax.train.parallel import request_cpu_devices
 
 Grow = Literal["expanding", "sliding"]
@@ -62,6 +62,7 @@ def backtest(
     if (folder is None) == (config is None):
         raise ConfigError("a backtest is of a run or of a configuration", attempt="gymjax backtest RUN")
     base = config or read_config(folder)  # type: ignore[arg-type]
+    need_forecast(base, "backtest")
     _refuse(base, origins, every, refit)
     request_cpu_devices("auto", base.train.devices)
     own = None if folder is None else _source(folder)

@@ -153,6 +153,7 @@ def _refuse_different(
     shown: dict[str, list[Any]] = {
         "targets": [", ".join(one) for one in targets],
         "horizon": [config.task.horizon for config in configs],
+        "statistic": [config.task.statistic for config in configs],
         "time step": [f"{facts['step'] / 1e9:g} s" if facts["clock"] == "ns" else "counts" for facts in all_facts],
     }
     hidden: dict[str, list[Any]] = {f"data.{name}": [getattr(one.data, name) for one in configs] for name in READING}

@@ -10,7 +10,7 @@ from gym_jax.evaluate.spread import spread_of
 from gym_jax.run.assemble import load_panel
 from gym_jax.run.folds import make_fold, train_folds
 from gym_jax.run.scores import score_run
-from gym_jax.run.task import need_resident
+from gym_jax.run.task import need_forecast, need_resident
 from gym_jax.train.parallel import request_cpu_devices
 
 
@@ -32,6 +32,7 @@ def cross_validate(
         raise ConfigError(
             f"{folds} folds", hint="the spread of errors needs two or more", attempt="gymjax cv ... --folds 5"
         )
+    need_forecast(config, "cv")
     need_resident(config, "gymjax cv")
     request_cpu_devices("auto", config.train.devices)
     split, panel = config.data.split, load_panel(config)

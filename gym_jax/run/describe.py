@@ -26,7 +26,7 @@ from gym_jax.run.environment import PACKAGES, package_version
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.forecast import same_columns
 from gym_jax.run.group import Members, best_member, is_group, members_of
-from gym_jax.run.load import load_run, load_weights, read_config
+from gym_jax.run.load import load_run, load_weights, read_config, read_shape
 from gym_jax.run.task import task_of
 from gym_jax.types import Inputs
 
@@ -118,8 +118,7 @@ def window_of(inputs: Inputs) -> Window:
 def _shapes(source: RunFolder, facts: Mapping[str, Any]) -> tuple[Shape, Mapping[str, list[int]]]:
     """Return what the model knows of its data, and the shape of each part of a window without the batch."""
     if "inputs" in facts:
-        own = facts["shape"]
-        return Shape(own["targets"], tuple(own["categories"]), own["season"], own.get("classes", 0)), facts["inputs"]
+        return read_shape(facts), facts["inputs"]
     trained = load_run(source)
     task = task_of(trained.config)
     one = reading(trained.model, task.one(trained.config, trained.prepared)).take(jnp.zeros(1, jnp.int32)).inputs

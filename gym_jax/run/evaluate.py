@@ -30,14 +30,13 @@ def evaluate_run(
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
     refuse_changed(folder, data)
-    alone = read_calibration(folder)[0] is None  # intervals are judged on data in memory
-    trained = load_run(folder, data, members=members, portions=alone)
+    calibrated, stale = read_calibration(folder)
+    trained = load_run(folder, data, members=members, portions=calibrated is None)  # intervals: on data in memory
     own = dict(zip(trained.seeds or (trained.config.train.seed,), trained.members, strict=True))
     found = task_of(trained.config).score(trained.config, trained.prepared, trained.model, own, part)
     scores = found.group if trained.seeds else found.members[trained.config.train.seed]
     scores["notes"] += notes_of(folder, trained, data, part)
     if trained.config.task.kind == "forecast" and (members == "mean" or not is_group(folder)):
-        calibrated, stale = read_calibration(folder)
         scores["notes"] += stale
         if calibrated is not None:
             held = judge_calibration(source_of(trained), calibrated, part)

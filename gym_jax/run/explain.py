@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from gym_jax.config.schema import Config
 from gym_jax.data.order import sequential
 from gym_jax.data.split import Part
 from gym_jax.data.windows import Windows
@@ -53,8 +54,9 @@ def explain_run(
     CheckpointError, DataError, ConfigError.
     """
     folder = run if isinstance(run, RunFolder) else open_run(run)
-    _refuse(folder, metric, step, windows, repeats)
-    need_forecast(read_config(folder), "explain")
+    config = read_config(folder)
+    need_forecast(config, "explain")
+    _refuse(config, metric, step, windows, repeats)
     refuse_changed(folder, data)
     trained = load_run(folder, data, members=members)
     config, prepared, panel = trained.config, trained.prepared, trained.prepared.truth
@@ -140,7 +142,7 @@ def _named(trained: Trained, windows: Windows) -> Sequence[Named]:
 def _attribution(trained: Trained, windows: Windows, channel: int, step: int | None) -> dict[str, Any]:
     prepared, scaler = trained.prepared, trained.prepared.scaler
     weights = np.zeros((windows.steps, windows.targets), np.float32)
-    weights[:, channel] = 1 / windows.steps if step is None else np.arange(windows.horizon) == step - 1
+    weights[:, channel] = 1 / windows.steps if step is None else np.arange(windows.steps) == step - 1
     order = sequential(len(windows), min(PORTION, len(windows)))
     logged = channel < scaler.log
     unit = np.ones(len(windows)) if logged else scaler.scale[scaler.row(np.asarray(windows.series)), channel]
@@ -197,7 +199,7 @@ def _target(targets: Sequence[str], target: str | None) -> str:
     return target or targets[0]
 
 
-def _refuse(folder: RunFolder, metric: str, step: int | None, windows: int, repeats: int) -> None:
+def _refuse(config: Config, metric: str, step: int | None, windows: int, repeats: int) -> None:
     problems = []
     if metric not in METRICS:
         problems.append(
@@ -207,13 +209,13 @@ def _refuse(folder: RunFolder, metric: str, step: int | None, windows: int, repe
                 attempt="gymjax explain RUN --metric mae",
             )
         )
-    horizon = folder.read_config().get("task", {}).get("horizon", 1)
-    if step is not None and not 1 <= step <= horizon:
+    steps = config.task.steps
+    if step is not None and not 1 <= step <= steps:
         problems.append(
             ConfigError(
                 f"the run forecasts no step {step}",
-                hint=f"its steps are 1 to {horizon}",
-                attempt=f"gymjax explain RUN --step {horizon}",
+                hint=f"its steps are 1 to {steps}",
+                attempt=f"gymjax explain RUN --step {steps}",
             )
         )
     for name, value, least in (("windows", windows, 2), ("repeats", repeats, 1)):

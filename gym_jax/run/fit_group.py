@@ -86,7 +86,7 @@ def fit_group(
                 if owner.left is None
             ]
             live = training(members)
-            known = {owner.seed: owner.lines[position.epoch] for owner in members if position.epoch in owner.lines}
+            known = {owner.who[1]: owner.lines[position.epoch] for owner in members if position.epoch in owner.lines}
             if known:
                 line = _mean_line(list(known.values()))
                 run.append("metrics.jsonl", line)

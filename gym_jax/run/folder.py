@@ -91,17 +91,15 @@ class RunFolder:
         return {key: meant(value) for key, value in tree.items()}
 
     def read_lines(self, name: str) -> list[dict[str, Any]]:
-        """Return the whole lines of a JSONL file; a last line cut short is left out."""
-        lines = []
+        """Return the whole lines of a JSONL file; those that were cut short are left out."""
         try:
-            text = (self.path / name).read_text(encoding="utf-8")
+            text = (self.path / name).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return []
+        lines = []
         for line in text.splitlines():
-            try:
+            with suppress(ValueError, RecursionError):
                 lines.append(json.loads(line))
-            except (ValueError, RecursionError):
-                break
         return lines
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
@@ -115,11 +113,15 @@ class RunFolder:
         self._write("config.yaml", f"# {heading}\n" + to_yaml(document))
 
     def append(self, name: str, document: dict[str, Any]) -> None:
-        """Append one JSON line."""
+        """Append one JSON line; behind one that was cut short it begins anew."""
         if not group().writer:
             return
-        with self._storage(), (self.path / name).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(document, allow_nan=False) + "\n")
+        line = json.dumps(document, allow_nan=False).encode() + b"\n"
+        with self._storage(), (self.path / name).open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
 
     def log(self, event: str, **facts: Any) -> None:
         """Append an event with the time to log.jsonl."""

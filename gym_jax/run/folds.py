@@ -139,17 +139,16 @@ def _train(config: Config, folds: Sequence[Fold]) -> list[Fitted]:
     number = 0
     for number in range(train.epochs):
         orders = _orders([shuffled(train.seed, number, len(fold.train), train.batch_size) for fold in folds])
+        live = [not stop.exhausted(train.patience) for stop in stopping]  # the others only fill their column
         for first in range(0, steps, AT_ONCE):
             states, metrics = epoch(states, examples, orders[first : first + AT_ONCE])
-            _finite(np.asarray(metrics["loss"].total), folds, number)
+            _refuse_lost(np.asarray(metrics["loss"].total)[:, live], number)
         if not validated:
             continue
         found = jax.device_get(judge(states, validation, val_order)["loss"])
         values = found.total.astype(np.float64).sum(axis=0) / np.maximum(found.count.sum(axis=0), 1)
-        _finite(values[None], folds, number)
-        for place in range(count):
-            if stopping[place].exhausted(train.patience):
-                continue
+        _refuse_lost(values[live], number)
+        for place in np.flatnonzero(live).tolist():
             stopping[place] = stopping[place].update(float(values[place]), epoch=number + 1, step=(number + 1) * steps)
             if stopping[place].best_epoch == number + 1:
                 best[place] = jax.device_get(evaluation_variables(member(states, place)))
@@ -191,7 +190,7 @@ def _orders(orders: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.pad(order, ((0, most - len(order)), (0, 0)), constant_values=-1) for order in orders], axis=1)
 
 
-def _finite(values: np.ndarray, folds: Sequence[Fold], epoch: int) -> None:
+def _refuse_lost(values: np.ndarray, epoch: int) -> None:
     if not np.isfinite(values).all():
         raise Diverged(
             f"the loss of a fold is not finite in epoch {epoch + 1}",

@@ -1,6 +1,7 @@
 """A trained run taken up again from its folder alone: configuration, data, scaler, model, best weights."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,15 +131,18 @@ def load_weights(run: RunFolder, step: int | None = None) -> Saved:
     if "inputs" not in facts:
         trained = load_run(run, step=step)
         return Saved(trained.variables["params"], trained.weights, best_step(run) if step is None else step)
-    shape = facts["shape"]
-    model = build_model(
-        config, Shape(shape["targets"], tuple(shape["categories"]), shape["season"], shape.get("classes", 0))
-    )
+    model = build_model(config, read_shape(facts))
     parts = {
         name: jax.ShapeDtypeStruct((1, *size), TYPES.get(name, jnp.float32)) for name, size in facts["inputs"].items()
     }
     state, step = read_state(run, step, config, model, Inputs(**parts))  # type: ignore[arg-type]
     return Saved(evaluation_params(state), weights_of(state), step)
+
+
+def read_shape(facts: Mapping[str, Any]) -> Shape:
+    """Return what a run's model knows of its data, out of its data.json."""
+    own = facts["shape"]
+    return Shape(own["targets"], tuple(own["categories"]), own["season"], own.get("classes", 0))
 
 
 def read_state(run: RunFolder, step: int | None, config: Config, model: Any, inputs: Inputs) -> tuple[TrainState, int]:

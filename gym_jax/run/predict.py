@@ -15,12 +15,10 @@ from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import Members, is_group
 from gym_jax.run.intervals import offsets_of, pieces, restored, scores_of
 from gym_jax.run.load import Trained, load_run, read_config
-from gym_jax.run.predict_cases import predict_cases
+from gym_jax.run.predict_cases import SPREAD, predict_cases
 from gym_jax.run.recent import lengthened, since_training
 from gym_jax.run.runs import open_run
 
-SPREAD = "_spread"
-"""Ending of the column that says how far the members of a group lie apart."""
 REPLAYED = 4032
 """Rows whose forecasts are made again to see where adaptive intervals stand: two weeks of five minutes."""
 

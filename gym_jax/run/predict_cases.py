@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gym_jax.run.load import Trained
 
 SPREAD = "_spread"
+"""Ending of the column that says how far the members of a group lie apart."""
 
 
 def predict_cases(trained: "Trained") -> pd.DataFrame:

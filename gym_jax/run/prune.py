@@ -13,6 +13,9 @@ from gym_jax.run.group import group_of
 from gym_jax.run.ranking import Entry, rank, read_entry
 from gym_jax.run.runs import is_made_here, list_runs, size_of
 
+BY = ("mae", "accuracy")
+"""Metrics of the test part by which a run is the best: of numbers, of classes."""
+
 
 class Chosen(NamedTuple):
     """A run that may go, with its bytes."""
@@ -59,11 +62,13 @@ def choose_runs(
 
 
 def best_names(entries: list[Entry]) -> set[str]:
-    """Return the names of the runs with the smallest test MAE among those they can be compared with."""
-    try:
-        return {group.ranked[0][0].name for group in rank(entries)}
-    except (CheckpointError, ConfigError):  # nothing is finished, or nothing has a finite error
-        return set()
+    """Return the names of the runs that are best, by a metric of `BY`, among those they can be compared with."""
+    best = set()
+    for metric in BY:
+        with suppress(CheckpointError, ConfigError):  # nothing is finished, or nothing has the metric
+            leaders = (group.ranked[0] for group in rank(entries, metric))
+            best |= {entry.name for entry, value in leaders if value is not None}
+    return best
 
 
 def _reason(entry: Entry, best: Collection[str]) -> str | None:

@@ -73,7 +73,7 @@ def read_entry(run: RunFolder) -> Entry:
             config.get("task", {}).get("kind"),
             status.get("epochs"),
             status.get("steps"),
-            _val_loss(status.get("best", {})),
+            val_loss_of(status.get("best", {})),
             targets,
             _facts(run, config, scores) if targets else {},
         )
@@ -122,7 +122,7 @@ def differences(groups: Sequence[Group]) -> list[str]:
     return [name for name in names if len({json.dumps(group.facts.get(name), sort_keys=True) for group in groups}) > 1]
 
 
-def _val_loss(best: Mapping[str, Any]) -> float | None:
+def val_loss_of(best: Mapping[str, Any]) -> float | None:
     """Return the lowest validation loss of a run; of several seeds the mean: the least of many is always lower."""
     return best.get("mean_val_loss", best.get("val_loss"))
 

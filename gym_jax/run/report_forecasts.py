@@ -73,7 +73,7 @@ def sample_forecasts(
     values = _answers(trained, rows[chosen], series[chosen])[:, :, channel]
     place = rows[chosen][:, None] + np.arange(values.shape[1])
     actual = np.where(panel.mask[place, channel], panel.values[place, channel], np.nan)
-    levels = _levels(trained)
+    levels = levels_of(trained)
     known = np.isfinite(actual)
     pairs = _pairs(levels)
     lines, views = [], []
@@ -111,7 +111,8 @@ def _answers(trained: Trained, rows: np.ndarray, series: np.ndarray) -> np.ndarr
     return np.mean(several, axis=0)
 
 
-def _levels(trained: Trained) -> list[float]:
+def levels_of(trained: Trained) -> list[float]:
+    """Return the levels of the quantiles that a model gives; none of one that gives a point."""
     endings, _ = build_columns(trained.config)
     return [float(ending.removeprefix("_q")) for ending in endings[1:]]
 
@@ -158,7 +159,7 @@ class _Series(NamedTuple):
 def _whole(trained: Trained, calibrated: Calibrated | None, rows: np.ndarray, owner: int, channel: int) -> _Series:
     """Return forecasts and intervals of the windows of one series."""
     if calibrated is None:
-        rows, levels = rows[-LONGEST:], _levels(trained)
+        rows, levels = rows[-LONGEST:], levels_of(trained)
         values = _answers(trained, rows, np.full(len(rows), owner))[:, :, channel]
         pairs = _pairs(levels)
         ends = [np.stack([values[..., 1 + low], values[..., 1 + high]], axis=-1) for _, low, high in pairs]
@@ -173,9 +174,9 @@ def _whole(trained: Trained, calibrated: Calibrated | None, rows: np.ndarray, ow
 
 
 def _view(panel: Panel, found: _Series, about: str, channel: int) -> View:
-    """Return the last forecasts of a series that follow each other without an overlap."""
+    """Return the last forecasts of a series that follow each other without an overlap, one at least."""
     steps, last = found.point.shape[1], int(found.rows[-1])
-    begin = last + steps - ROWS
+    begin = last + steps - max(ROWS, steps)
     kept, free = [], max(begin, int(found.rows[0]))
     for place, row in enumerate(found.rows):
         if row >= free:

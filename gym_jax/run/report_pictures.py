@@ -82,7 +82,7 @@ def errors_part(run: Reported) -> list[Any]:
         best = min(others, key=lambda kind: others[kind]["mae"] or np.inf) if others else None
         beside = {"beside": others[best]["per_series"]["mae"], "beside_name": best} if best else {}
         draw = functools.partial(error_by_series, series["id"], series["mae"], unit=run.unit, **beside)
-        alt = f"MAE of the {min(MOST, len(series['id']))} series with the largest, beside {best}."
+        alt = f"MAE of the {min(MOST, len(series['id']))} series with the largest{f', beside {best}' if best else ''}."
         blocks.append(Picture("error_by_series", draw, alt, "Every window of the test part."))
     rows = [(step, *(values[step - 1] for values in by_step.values())) for step in steps]
     blocks.append(Table("MAE by step of the horizon", ("step", *by_step), rows, folded=True))

@@ -10,14 +10,13 @@ from jaxtyping import Float, Int
 from gym_jax.config.schema import Config
 from gym_jax.data.units import unit_in_name
 from gym_jax.errors import ConfigError, GymJaxError, did_you_mean
-from gym_jax.run.assemble import build_columns
 from gym_jax.run.calibrate import judge_calibration, read_calibration, source_of
 from gym_jax.run.evaluate import evaluate_run, refuse_changed
 from gym_jax.run.explain import explain_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.group import is_group, members_of
 from gym_jax.run.load import Trained, load_run, read_config
-from gym_jax.run.report_forecasts import Sampled, sample_forecasts
+from gym_jax.run.report_forecasts import Sampled, levels_of, sample_forecasts
 from gym_jax.run.score_cases import said_of
 
 
@@ -177,6 +176,4 @@ def _said(trained: Trained, column: int) -> Said:
     answers = np.mean(said_of(trained.config, prepared, trained.model, list(trained.members), "test"), axis=0)
     if trained.config.task.kind == "classify":
         return Said(tuple(prepared.learnt.classes), answers, prepared.learnt.codes(cases))
-    endings, _ = build_columns(trained.config)
-    levels = tuple(float(ending.removeprefix("_q")) for ending in endings[1:])
-    return Said((), answers[:, column], cases.targets[:, column], levels)
+    return Said((), answers[:, column], cases.targets[:, column], tuple(levels_of(trained)))

@@ -17,7 +17,7 @@ from gym_jax.metrics import Totals
 from gym_jax.models.registry import MODELS
 from gym_jax.run.assemble import Prepared, build_point, model_of, reading, shape_of
 from gym_jax.run.chunk import Chunk
-from gym_jax.run.scores import SOLVE_BATCH, GroupScores, arranged, score_group
+from gym_jax.run.scores import SOLVE_BATCH, GroupScores, arranged, refuse_empty, score_group
 from gym_jax.run.stream import Stream, plan_stream
 from gym_jax.run.streamed import Streamed
 
@@ -29,13 +29,7 @@ def score_stream(
     if isinstance(prepared, Prepared):
         return score_group(config, prepared, model, members, part)
     stream = plan_stream(config, prepared)
-    if not stream.windows[part]:
-        raise DataError(
-            f"the {part} part holds no window to score",
-            hint="its share of the rows is 0, or nothing in it was observed",
-            attempt="gymjax train ... data.split.train=0.7 data.split.val=0.1",
-            code="data.no_windows",
-        )
+    refuse_empty(part, stream.windows[part])
     asked: list[tuple[Any, tuple[Forecast, ...]]] = [
         (model, forecasters(model, list(members.values()), build_point(config)))
     ]

@@ -37,13 +37,7 @@ def score_group(
     `members` are the variables of one model by seed. The forecasts are made once, and so are the baselines.
     """
     windows = cut(config, prepared, part)
-    if not len(windows):
-        raise DataError(
-            f"the {part} part holds no window to score",
-            hint="its share of the rows is 0, or nothing in it was observed",
-            attempt="gymjax train ... data.split.train=0.7 data.split.val=0.1",
-            code="data.no_windows",
-        )
+    refuse_empty(part, len(windows))
     panel, task = prepared.truth, config.task
     naive = naive_errors(
         panel.values[:, : panel.targets],
@@ -72,6 +66,17 @@ def score_group(
     return arranged(
         config, list(members), reports, others, notes, part=part, windows=len(windows), season=prepared.season
     )
+
+
+def refuse_empty(part: Part, windows: int) -> None:
+    """Raise DataError when a part has no window to score."""
+    if not windows:
+        raise DataError(
+            f"the {part} part holds no window to score",
+            hint="its share of the rows is 0, or nothing in it was observed",
+            attempt="gymjax train ... data.split.train=0.7 data.split.val=0.1",
+            code="data.no_windows",
+        )
 
 
 def arranged(

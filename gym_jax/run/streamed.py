@@ -13,7 +13,7 @@ from gym_jax.data.panel import Panel
 from gym_jax.data.preprocess import Fitted, make_channels
 from gym_jax.data.split import Part, Split, split_by_rank, split_panel
 from gym_jax.data.store import Store, read_piece
-from gym_jax.run.assemble import Prepared
+from gym_jax.run.assemble import Prepared, season_of
 from gym_jax.run.coming import coming_of
 from gym_jax.run.folder import RunFolder
 
@@ -114,11 +114,6 @@ def divide(config: Config, panel: Panel, ranks: Mapping[str, int]) -> Split:
         own = np.array([ranks[name] for name in panel.series], np.int64)
         return split_by_rank(panel, own, len(ranks), train=splitting.train, val=splitting.val)
     return split_panel(panel, splitting, empty="keep")
-
-
-def season_of(config: Config, panel: Panel) -> int:
-    """Return the steps of a season: the model's, the configured ones, or the panel's own."""
-    return getattr(config.model, "season", None) or config.evaluate.season or panel.season()
 
 
 def prepare_share(config: Config, streamed: Streamed, number: int) -> Prepared:

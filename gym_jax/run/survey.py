@@ -24,9 +24,9 @@ from gym_jax.data.static import StaticEncoder, fit_static
 from gym_jax.data.store import Store, read_pieces
 from gym_jax.data.windows import all_observed
 from gym_jax.errors import DataError
-from gym_jax.run.assemble import Prepared, places
+from gym_jax.run.assemble import Prepared, places, season_of
 from gym_jax.run.coming import coming_of
-from gym_jax.run.streamed import PARTS, Share, Survey, divide, reach, room_of, season_of
+from gym_jax.run.streamed import PARTS, Share, Survey, divide, reach, room_of
 
 
 @dataclass

@@ -69,8 +69,10 @@ class Tracking:
             self.take_scores(facts["scores"])
 
     def take_scores(self, scores: Mapping[str, Any]) -> None:
-        """Keep the scores for the end of the trackers."""
+        """Keep the scores for the end of the trackers; a run that was not to be scored has none."""
         self.ending = "done"
+        if not scores:
+            return
         targets = scores["model"]["targets"]
         self.scores = {f"test/{target}/{key}": value for target, own in targets.items() for key, value in _errors(own)}
         for feed in self.feeds:

@@ -69,7 +69,6 @@ class Study:
         optuna = load_optuna()
         self.folder, self.space, self.seed, self.sampler, self.direction = folder, space, seed, sampler, direction
         self.pruner = _pruner(optuna, pruner)
-        self._claims = (folder / ".claims").open("a+", encoding="utf-8")
         with self.lock(), quiet(optuna):
             mend(folder / JOURNAL)
             backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL), Lock(folder))
@@ -77,6 +76,7 @@ class Study:
             self.journal = optuna.create_study(
                 study_name=NAME, storage=self._storage, direction=direction, load_if_exists=True
             )
+        self._claims = (folder / ".claims").open("a+", encoding="utf-8")
 
     def __enter__(self) -> "Study":
         return self

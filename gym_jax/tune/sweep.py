@@ -15,6 +15,7 @@ from gym_jax.data.keep import keep_data
 from gym_jax.errors import ConfigError, GymJaxError, Interrupted, gathered
 from gym_jax.run.fit import Event
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.ranking import val_loss_of
 from gym_jax.tune.folder import Search, begin_search
 from gym_jax.tune.many import in_programs, run_trials
 from gym_jax.tune.space import ORIGIN, Space, applicable, judge_space
@@ -119,8 +120,7 @@ def _ended(folder: Path) -> Outcome | None:
     except GymJaxError:
         return None
     if status.get("status") == "done":
-        best = status["best"]
-        return Outcome("complete", best.get("mean_val_loss", best.get(LOSS)), status["epochs"], best)
+        return Outcome("complete", val_loss_of(status["best"]), status["epochs"], status["best"])
     return None
 
 

@@ -12,6 +12,7 @@ from gym_jax.data.split import Part
 from gym_jax.errors import ConfigError, DataError, Diverged
 from gym_jax.run.fit import Event, Judge
 from gym_jax.run.folder import RunFolder
+from gym_jax.run.ranking import val_loss_of
 from gym_jax.run.train import resume_run, train_run
 
 LOSS = "val_loss"
@@ -107,8 +108,5 @@ def give_up(run: RunFolder, epoch: int, value: float) -> Outcome:
 
 def outcome(epochs: int, best: Mapping[str, Any], scores: Mapping[str, Any], metric: str) -> Outcome:
     """Return what a finished run is worth by a metric, of several seeds the mean; a solved model has no loss."""
-    if metric == LOSS:
-        value = best.get("mean_val_loss", best.get(LOSS))
-    else:
-        value = next(iter(scores["model"]["targets"].values())).get(metric)
+    value = val_loss_of(best) if metric == LOSS else next(iter(scores["model"]["targets"].values())).get(metric)
     return Outcome("complete", None if value is None else float(value), epochs, dict(best))

@@ -106,7 +106,7 @@ def _work(
             return True
         place, group = unit
         try:
-            outcomes = _run(study, search, group, way)
+            outcomes = _run(study, search, group, place * search.asked["batch"], way)
         except Interrupted as error:
             raise interrupted(search, error.exit_code) from error
         for number, outcome in outcomes.items():
@@ -122,7 +122,8 @@ def _work(
 def _next(study: Study, search: Search) -> tuple[int, list[Asked]] | None:
     """Return the next place and its trials, claimed by this process: what a killed one has left first.
 
-    A place holds as many trials as are trained together; they are asked for at once, and told at once.
+    A place holds as many trials as are trained together; they are asked for at once, and told at once. Where fewer were
+    asked of the search, those that are asked later are trained by themselves.
     """
     size, wanted = search.asked["batch"], search.asked["trials"]
     with study.lock():
@@ -132,14 +133,23 @@ def _next(study: Study, search: Search) -> tuple[int, list[Asked]] | None:
         for place in (*left, *fresh):
             if not study.claim(place):
                 continue
-            while len(known) < min((place + 1) * size, wanted):
+            begun = any((search.trial(trial.number) / "config.yaml").is_file() for trial in _left(known, place, size))
+            while not begun and len(known) < min((place + 1) * size, wanted):
                 known.append(study.ask(lambda values: applicable(search.config, search.space, values), _first(search)))
-            return place, [trial for trial in known if trial.number // size == place]
+            return place, _left(known, place, size)
     return None
 
 
-def _run(study: Study, search: Search, group: list[Asked], way: Way) -> dict[int, Outcome]:
-    """Run the trials of a place and return how they ended; what is no configuration fails before it trains."""
+def _left(trials: list[Asked], place: int, size: int) -> list[Asked]:
+    """Return the trials of a place that have not ended."""
+    return [trial for trial in trials if trial.number // size == place and trial.state == "running"]
+
+
+def _run(study: Study, search: Search, group: list[Asked], before: int, way: Way) -> dict[int, Outcome]:
+    """Run trials of a place and return how they ended; what is no configuration fails before it trains.
+
+    They are held against the finished trials below the number `before`.
+    """
     outcomes: dict[int, Outcome] = {}
     configs: dict[int, Config] = {}
     for trial in group:
@@ -147,7 +157,6 @@ def _run(study: Study, search: Search, group: list[Asked], way: Way) -> dict[int
             configs[trial.number] = vary(search.config, trial.values, f"trial {trial.number}")
         except ConfigError as error:
             outcomes[trial.number] = Outcome("failed", reason=error.message)
-    before = group[0].number
 
     def judge(number: int, epoch: int, value: float) -> bool:
         return study.report(number, epoch, value, before)
@@ -155,7 +164,7 @@ def _run(study: Study, search: Search, group: list[Asked], way: Way) -> dict[int
     for number, outcome in run_trials(search, configs, way, judge).items():
         nothing = outcome.state == "complete" and outcome.value is None
         outcomes[number] = outcome._replace(state="failed", reason=f"it has no {way.metric}") if nothing else outcome
-    if outcomes[before].state == "failed" and before == 0:
+    if 0 in outcomes and outcomes[0].state == "failed":
         raise ConfigError(
             f"the first trial failed: {outcomes[0].reason}",
             hint="it has the settings that everything else is varied from",

@@ -348,3 +348,14 @@ def test_the_start_of_another_run_stays_behind_a_symlink_too(here, capsys):
     for root in ("real", "link"):
         kept = document(capsys, "runs", "prune", "--root", root, "--status", "failed", "--all")["kept"]
         assert kept == [{"name": "parent", "why": "the start of child"}]
+
+
+def test_prune_keeps_the_best_of_what_has_no_mae(here, capsys):
+    for name, accuracy in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
+        own = {"accuracy": accuracy, "log_loss": 1.0, "count": 40}
+        model = {"kind": "mlp", "targets": {"label": own}}
+        scores = {"part": "test", "cases": 40, "model": model, "baselines": {}, "notes": [], "verdict": "."}
+        make_run(here / "runs", name, mae=None).write_json("scores.json", scores)
+    make_run(here / "runs", "d", mae=0.3)
+    found = document(capsys, "runs", "prune", "--keep", "0")
+    assert {run["name"] for run in found["kept"]} == {"b", "d"}

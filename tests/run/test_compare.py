@@ -100,6 +100,11 @@ def test_everything_that_differs_is_named_at_once(runs, tmp_path):
     )
     assert "did you mean" in error.hint or "choose from cpu_cores" in error.hint
     assert refused([runs / "a", runs / "far"]).message == "horizon differs: a has 4, far has 5"
+    shutil.copytree(runs / "a", tmp_path / "peak")
+    text = (tmp_path / "peak/config.yaml").read_text()
+    assert "statistic: none" in text
+    (tmp_path / "peak/config.yaml").write_text(text.replace("statistic: none", "statistic: max"))
+    assert refused([runs / "a", tmp_path / "peak"]).message == "statistic differs: a has none, peak has max"
 
 
 def test_wrong_words_are_refused_before_anything_is_read(runs):

@@ -113,3 +113,14 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path, mine):
     with pytest.raises(ConfigError, match="exists already"):
         train_run(small_config(tmp_path, "last"), folder=folder)
     assert {one.name: one.read_text() for one in folder.iterdir()} == mine
+
+
+def test_a_line_that_a_full_disk_cut_short_takes_no_other_with_it(tmp_path):
+    run = RunFolder(tmp_path)
+    run.pin(3, "a child")
+    with (tmp_path / "pins.jsonl").open("ab") as file:
+        file.write(b'{"step": 4, "by": "caf\xc3')
+    assert run.pinned() == {3}
+    run.pin(5, "another")
+    assert run.pinned() == {3, 5}, "what is appended begins a line of its own"
+    assert (tmp_path / "pins.jsonl").read_bytes().count(b"\n") == 3

@@ -18,6 +18,7 @@ from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.folds import make_fold, train_folds
 from gym_jax.run.train import train_run
+from gym_jax.types import Mean
 
 STEADY = ("model.dropout=0", "data.synthetic.gaps=0", "train.epochs=3", "optim=sgd", "optim.lr=0.1")
 
@@ -150,3 +151,21 @@ def test_origins_that_can_not_be_are_refused(words, message, run, capsys):
     assert main(["backtest", str(run.path), *words]) == 2
     assert message in capsys.readouterr().err
     assert main(["backtest"]) == 2
+
+
+@pytest.mark.slow
+def test_what_becomes_of_a_fold_after_its_end_is_of_no_account(tmp_path, monkeypatch):
+    """The first has its best epoch first and waits no longer than one; then its loss is lost."""
+    values = iter([[1.0, 1.0, 1.0], [2.0, 0.9, 0.9], [np.nan, 0.8, 0.8]])
+    monkeypatch.setattr(
+        "gym_jax.run.folds.make_many_evaluation",
+        lambda *_, **__: lambda *_: {"loss": Mean(np.array([next(values)]), np.ones((1, 3)))},
+    )
+    config = settings(tmp_path, "train.patience=1", "train.batch_size=24")
+    panel = load_panel(config)
+    folds = [make_fold(config, panel, split, "fold") for split in make_folds(panel, "sliding", 3)]
+    assert [(fitted.epochs, fitted.best_epoch) for fitted in train_folds(config, folds)] == [
+        (2, 1),
+        (3, 3),
+        (3, 3),
+    ]

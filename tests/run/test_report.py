@@ -11,7 +11,7 @@ from page_parser import Parsed
 from small import small_config, small_frame
 
 from gym_jax.config.load import load_config
-from gym_jax.data import generate_table
+from gym_jax.data import generate_panel, generate_table
 from gym_jax.errors import CheckpointError, ConfigError
 from gym_jax.evaluate.labels import auroc, roc_points
 from gym_jax.evaluate.residuals import autocorrelation
@@ -19,6 +19,7 @@ from gym_jax.report.page import Picture, render
 from gym_jax.report.style import new_figure
 from gym_jax.run.calibrate import calibrate_run
 from gym_jax.run.report import PARTS, make_page, report_runs
+from gym_jax.run.report_forecasts import _Series, _view
 from gym_jax.run.report_run import Asked
 from gym_jax.run.train import train_run
 
@@ -330,3 +331,14 @@ def test_autocorrelation_by_hand_and_beside_pandas():
     gaps[::7] = np.nan
     found, _ = autocorrelation([gaps], 3)
     np.testing.assert_allclose(found, [pd.Series(gaps).autocorr(lag) for lag in (1, 2, 3)], atol=0.02)
+
+
+@pytest.mark.parametrize("horizon", [4, 288, 300])
+def test_the_last_forecast_is_drawn_however_long_it_is(horizon):
+    panel = generate_panel(series=1, days=4)
+    rows = np.arange(400, 500)
+    found = _Series(rows, 0, np.zeros((len(rows), horizon)), (), None)
+    view = _view(panel, found, "", 0)
+    assert len(view.times) >= horizon
+    assert view.times[-1] <= panel.times(np.zeros(1, int), np.array([499 + horizon - 1]))[0]
+    assert len(view.times) <= max(288, horizon)

@@ -12,6 +12,7 @@ from gym_jax.errors import ConfigError
 from gym_jax.evaluate.score import forecasters, forecasts
 from gym_jax.run.assemble import cut, reading
 from gym_jax.run.calibrate import calibrate_run
+from gym_jax.run.explain import explain_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_run, load_weights
 from gym_jax.run.predict import predict_run
@@ -79,3 +80,12 @@ def test_what_a_logarithm_does_not_keep_is_refused(statistic):
     with pytest.raises(ConfigError, match=f"task.statistic={statistic} does not go with data.scale.log1p"):
         load_config([], [f"task.statistic={statistic}", "data.scale.log1p=true"])
     load_config([], ["task.statistic=max", "data.scale.log1p=true"])
+
+
+def test_a_statistic_is_explained_as_its_only_step(run):
+    found = explain_run(run, step=1, windows=16, repeats=1)
+    assert found["attribution"]["of"] == "step 1"
+    assert np.shape(found["attribution"]["lags"]["size"]) == (24, 3), "lags and channels"
+    with pytest.raises(ConfigError, match="the run forecasts no step 2") as caught:
+        explain_run(run, step=2)
+    assert caught.value.hint == "its steps are 1 to 1"

@@ -11,6 +11,9 @@ import pytest
 from gym_jax.config.load import load_config
 from gym_jax.data import generate_table
 from gym_jax.errors import ConfigError, DataError, Interrupted
+from gym_jax.run.anomalies import find_anomalies
+from gym_jax.run.backtest import backtest
+from gym_jax.run.cross_validate import cross_validate
 from gym_jax.run.evaluate import evaluate_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.load import load_run
@@ -307,3 +310,19 @@ def test_the_nearest_neighbour_of_real_sequences_is_that_of_their_raw_values(rea
     assert result.scores["cases"] == len(truth)
     assert result.scores["baselines"]["nearest"]["label"]["accuracy"] == pytest.approx(right)
     assert right == pytest.approx(known)
+
+
+def test_what_is_for_forecasts_refuses_cases_before_anything_is_read(table, tmp_path):
+    config = of_table(table)
+    run = RunFolder(tmp_path)
+    run.write_config(config.document(), "a run")
+    run.write_json("data.json", {"columns": {}})
+    ways = {
+        "cv": lambda: cross_validate(config),
+        "backtest": lambda: backtest(config=config),
+        "backtest ": lambda: backtest(run),
+        "anomalies": lambda: find_anomalies(run),
+    }
+    for command, way in ways.items():
+        with pytest.raises(ConfigError, match=f"`gymjax {command.strip()}` is for forecasts"):
+            way()

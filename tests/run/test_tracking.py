@@ -322,3 +322,14 @@ def test_numbers_that_are_not_finite_are_left_out():
     line = json.loads('{"epoch": 1, "step": 7, "loss": 0.5, "grad_norm": null, "members": 2}')
     assert tracking.numbers_of(line) == {"epoch": 1.0, "loss": 0.5, "members": 2.0}
     assert tracking.spread_of({0: {"loss": 1.0}, 1: {"loss": None}}) == {"loss/seed_0": 1.0}
+
+
+def test_trackers_of_a_run_that_is_not_scored_end_as_done_without_scores(held, tmp_path):
+    result = train_run(small_config(tmp_path, "mlp", TO, "train.epochs=1"), folder=tmp_path / "run", part=None)
+    assert result.scores == {}
+    (got,) = held.values()
+    assert got["end"] == ("done", result.steps, {})
+    assert "test/scores" not in got
+    (tmp_path / "run/track.json").unlink()
+    assert resume_run(RunFolder(tmp_path / "run")).status == "complete"
+    assert [run["end"][0] for run in held.values()] == ["done", "done"], "it is sent once more, to a new place"

@@ -51,6 +51,10 @@ def test_each_is_its_single_run(tmp_path):
         assert found[number].value == own.read_json("status.json")["best"][LOSS]
         assert saved_steps(own.checkpoints) == saved_steps(alone.checkpoints)
     assert found[1].epochs < 4 or found[1].state == "complete"
+    lines = RunFolder(tmp_path / "batch").read_lines("metrics.jsonl")
+    own = [RunFolder(folder).read_lines("metrics.jsonl") for _, folder in trials.values()]
+    assert lines[0]["members"] == 3, "also where trials have one seed"
+    assert lines[0]["val_loss"] == pytest.approx(np.mean([each[0]["val_loss"] for each in own]))
 
 
 def test_kept_draws_the_masks_of_a_rate():

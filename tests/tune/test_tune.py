@@ -121,6 +121,16 @@ def test_the_time_is_up_between_and_more_trials_may_be_asked(tmp_path, monkeypat
     assert four["asked"] == 4
 
 
+@pytest.mark.slow
+def test_more_trials_may_be_asked_where_those_of_one_program_were_too_few(tmp_path):
+    two = tune(search(tmp_path, 4, trials=2))
+    assert (tmp_path / "search/batches/0000").is_dir(), "they were trained together, and saved"
+    five = tune(search(tmp_path, 4, trials=2), trials=5)
+    assert told(five)[:2] == told(two)
+    assert {row["state"] for row in five["trials"]} <= {"complete", "pruned"}
+    assert len(five["trials"]) == 5
+
+
 def test_what_diverges_is_told_and_the_search_goes_on(tmp_path, monkeypatch):
     def train_run(config, **options):
         if options["folder"].name == "0001":
