@@ -6,33 +6,44 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from gym_jax.allocate.outcome import SMALLEST, Outcome
+from gym_jax.allocate.outcome import SMALLEST, Outcome, usage_of
 from gym_jax.allocate.usage import HOUR
+from gym_jax.errors import DataError
 
 RISKS = (0.05, 0.01, 0.001)
 """Shares of the time in violation at which policies are compared."""
+HAIR = 1e-12
+"""What a factor is larger by than the quotient it stands for: a rounded product must not fall short of the usage."""
 
 
 def scale_at(outcomes: Sequence[Outcome], risk: float) -> float:
     """Return the factor on all allocations at which the mean violation over workloads is `risk`, exactly.
 
-    It is a weighted quantile of usage / allocation; a workload's steps weigh one share together.
+    It is a weighted quantile of usage / allocation; a workload's steps weigh one share together. Raises DataError when
+    there is no step.
 
-    >>> scale_at([outcome], risk=0.25)
-    1.3333333333333333
+    >>> round(scale_at([outcome], risk=0.25), 9)
+    1.333333333
     """
+    if not outcomes:
+        raise DataError(
+            "no step before the test has a usage and an answer of every policy: margins can not be tuned",
+            hint="give more history, more days to tune on, or fewer policies",
+            attempt="gymjax allocate simulate DATA --policy max --val-days 14",
+            code="allocate.nothing",
+        )
     need = np.concatenate([one.usage / np.maximum(one.allocation, SMALLEST) for one in outcomes])
     weight = np.concatenate([np.full(len(one.usage), 1 / len(one.usage)) for one in outcomes]) / len(outcomes)
     order = np.argsort(-need, kind="stable")
     above = np.cumsum(weight[order])
-    place = min(int(np.searchsorted(above, risk * (1 - 1e-12))), len(need) - 1)
-    return float(need[order][place])
+    place = min(int(np.searchsorted(above, risk * (1 - HAIR))), len(need) - 1)
+    return float(need[order][place] * (1 + HAIR))
 
 
 def ratio_at(outcomes: Sequence[Outcome], risk: float) -> float:
     """Return allocation over usage at equal violation.
 
-    >>> ratio_at([outcome], risk=0.25)
+    >>> round(ratio_at([outcome], risk=0.25), 9)
     1.5
     """
     return scale_at(outcomes, risk) * ratio(outcomes)
@@ -40,7 +51,7 @@ def ratio_at(outcomes: Sequence[Outcome], risk: float) -> float:
 
 def ratio(outcomes: Sequence[Outcome]) -> float:
     """Return allocation over usage, of all workloads together."""
-    return float(sum(one.allocation.sum() for one in outcomes) / sum(one.usage.sum() for one in outcomes))
+    return float(sum(one.allocation.sum() for one in outcomes) / usage_of(outcomes))
 
 
 class Frontier(NamedTuple):
@@ -59,13 +70,13 @@ class Frontier(NamedTuple):
     ) -> Float[np.ndarray, " draws"]:
         """Return allocation over usage at a risk, for each draw of workloads (None: all of them, once)."""
         counts = np.ones((1, len(self.used))) if counts is None else counts
-        return self._scale(risk, counts) * (counts @ self.allocated) / (counts @ self.used)
+        return self.scale(risk, counts) * (counts @ self.allocated) / (counts @ self.used)
 
     def per_day(self, risk: float, counts: Float[np.ndarray, "draws workloads"]) -> Float[np.ndarray, " draws"]:
         """Return the unit-hours allocated per workload and day at a risk."""
-        return self._scale(risk, counts) * (counts @ self.allocated) / (counts @ self.days)
+        return self.scale(risk, counts) * (counts @ self.allocated) / (counts @ self.days)
 
-    def _scale(self, risk: float, counts: Float[np.ndarray, "draws workloads"]) -> Float[np.ndarray, " draws"]:
+    def scale(self, risk: float, counts: Float[np.ndarray, "draws workloads"]) -> Float[np.ndarray, " draws"]:
         """Return the smallest factor at which the mean violation is at most the risk, between two by interpolation."""
         mean = counts @ self.violation / counts.sum(axis=1, keepdims=True)
         place = np.argmax(mean <= risk, axis=1)

@@ -21,11 +21,6 @@ class Buckets(NamedTuple):
         return np.clip(np.searchsorted(self.starts, values, side="right") - 1, 0, len(self.starts) - 1)
 
 
-def linear_buckets(width: float, highest: float) -> Buckets:
-    """Return buckets of the same width, up to the one that holds `highest`."""
-    return Buckets(np.arange(math.ceil(highest / width) + 1) * width)
-
-
 def exponential_buckets(highest: float, first: float, ratio: float) -> Buckets:
     """Return buckets that grow by `ratio`; the first is `first` wide, the last one holds `highest`."""
     count = math.ceil(math.log(highest * (ratio - 1) / first + 1, ratio)) + 1

@@ -22,7 +22,8 @@ SPANS = (3, 6, 12, 24, 48, 72, 168, 336)
 PIECES = 12
 """Means of the last hour."""
 ENOUGH = 24
-"""Hours that must have been seen before a decision is learned from."""
+"""Hours of the day before that must have been seen: where some lack, the level is that of another time of day, and the
+quantiles may be far too low."""
 SOFTEN = 0.05
 """Added to a share before its logarithm: below a twentieth of the level differences do not matter."""
 TAIL, BODY = 24, 40
@@ -36,7 +37,7 @@ class Hours(NamedTuple):
     level: Float[np.ndarray, " hours"]
     """In the units of the usage."""
     known: Bool[np.ndarray, " hours"]
-    """Whether enough was seen before to learn from."""
+    """Whether all of the day before was seen: what is learned from, and what the quantiles are meant for."""
     coming: Float[np.ndarray, "hours values"]
     """Shares of the level that are used until the next decision, NaN where nothing was measured."""
     counts: Float[np.ndarray, "hours values"]
@@ -74,7 +75,7 @@ def by_the_hour(workload: Workload, *, lead: int = 0, every: int = 1, least: flo
 
 
 def _level(high: Float[np.ndarray, " hours"], least: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the level before each hour, and how many hours of the week before were seen."""
+    """Return the level before each hour, and how many hours of the day before were seen."""
     total = np.concatenate([[0.0], np.nancumsum(high)])
     count = np.concatenate([[0], np.cumsum(~np.isnan(high))])
     now = np.arange(len(high))

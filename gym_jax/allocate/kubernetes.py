@@ -1,7 +1,7 @@
 """Recommendations as documents for Kubernetes: a patch of each workload, or a vertical pod autoscaler."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,6 +13,8 @@ from gym_jax.errors import DataError
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 """A DNS subdomain (RFC 1123), which the API server asks for."""
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A DNS label (RFC 1123): what namespaces and containers are called."""
 RESOURCE: dict[Resource, str] = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
 
 
@@ -24,49 +26,49 @@ def place_of(name: str) -> tuple[str | None, str, str]:
 
 def refuse_names(names: Sequence[str]) -> None:
     """Raise DataError when a workload's name can not stand in a document for Kubernetes."""
-    odd = [name for name in names if len(name.split("/")) > 3 or not all(map(NAME.fullmatch, name.split("/")))]
-    if odd:
+    if odd := [name for name in names if not _is_named(name)]:
         raise DataError(
             f"{len(odd):,} workloads have names that Kubernetes does not allow: {', '.join(odd[:5])}",
-            hint="lower-case letters, digits, `-` and `.`; namespace/workload/container",
+            hint="namespace/workload/container in lower-case letters, digits and `-`; a workload may have a `.` too",
             attempt="gymjax allocate recommend RUN --format json",
             code="allocate.names",
         )
 
 
+def _is_named(name: str) -> bool:
+    namespace, workload, container = place_of(name)
+    labels = (container,) if namespace is None else (namespace, container)
+    return name.count("/") <= 2 and NAME.fullmatch(workload) is not None and all(map(LABEL.fullmatch, labels))
+
+
 def patches(recommendations: Sequence[Recommendation], resource: Resource, kind: str = "Deployment") -> str:
     """Return a strategic-merge patch for each workload, as one YAML stream. Raises DataError on a name."""
-    refuse_names([one.name for one in recommendations])
     documents = []
-    for one in recommendations:
-        namespace, workload, container = place_of(one.name)
-        resources: dict[str, Any] = {"requests": {RESOURCE[resource]: quantity(one.request, resource)}}
-        if one.limit is not None:
-            resources["limits"] = {RESOURCE[resource]: quantity(one.limit, resource)}
+    for (namespace, workload), containers in _by_workload(recommendations).items():
+        patched = [
+            {"name": name, "resources": _quantities({"requests": one.request, "limits": one.limit}, resource)}
+            for name, one in containers.items()
+        ]
         documents.append(
             {
                 "apiVersion": "apps/v1",
                 "kind": kind,
                 "metadata": _metadata(namespace, workload),
-                "spec": {"template": {"spec": {"containers": [{"name": container, "resources": resources}]}}},
+                "spec": {"template": {"spec": {"containers": patched}}},
             }
         )
     return _stream(documents)
 
 
 def autoscalers(recommendations: Sequence[Recommendation], resource: Resource, kind: str = "Deployment") -> str:
-    """Return a VerticalPodAutoscaler with its recommendation for each workload, as one YAML stream.
+    """Return a VerticalPodAutoscaler with its recommendations for each workload, as one YAML stream.
 
     The target is the request, the upper bound the limit, and the lower bound what was asked at ten times the risk.
+    Raises DataError on a name.
     """
-    refuse_names([one.name for one in recommendations])
-    word, documents = RESOURCE[resource], []
-    for one in recommendations:
-        namespace, workload, container = place_of(one.name)
-        bounds = {"lowerBound": one.lower, "target": one.request, "uncappedTarget": one.request}
-        if one.limit is not None:
-            bounds["upperBound"] = one.limit
-        recommendation = {key: {word: quantity(value, resource)} for key, value in bounds.items()}
+    documents = []
+    for (namespace, workload), containers in _by_workload(recommendations).items():
+        bounds = [{"containerName": name, **_bounds(one, resource)} for name, one in containers.items()]
         documents.append(
             {
                 "apiVersion": "autoscaling.k8s.io/v1",
@@ -76,12 +78,33 @@ def autoscalers(recommendations: Sequence[Recommendation], resource: Resource, k
                     "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": workload},
                     "updatePolicy": {"updateMode": "Off"},
                 },
-                "status": {
-                    "recommendation": {"containerRecommendations": [{"containerName": container, **recommendation}]}
-                },
+                "status": {"recommendation": {"containerRecommendations": bounds}},
             }
         )
     return _stream(documents)
+
+
+def _by_workload(
+    recommendations: Sequence[Recommendation],
+) -> dict[tuple[str | None, str], dict[str, Recommendation]]:
+    """Return the containers of each workload: of two documents of one name only the last would be applied."""
+    refuse_names([one.name for one in recommendations])
+    found: dict[tuple[str | None, str], dict[str, Recommendation]] = {}
+    for one in recommendations:
+        namespace, workload, container = place_of(one.name)
+        found.setdefault((namespace, workload), {})[container] = one
+    return found
+
+
+def _bounds(one: Recommendation, resource: Resource) -> dict[str, Any]:
+    amounts = {"lowerBound": one.lower, "target": one.request, "uncappedTarget": one.request, "upperBound": one.limit}
+    return _quantities(amounts, resource)
+
+
+def _quantities(amounts: Mapping[str, float | None], resource: Resource) -> dict[str, Any]:
+    """Return amounts in Kubernetes' words by their names, those that are not None."""
+    word = RESOURCE[resource]
+    return {name: {word: quantity(value, resource)} for name, value in amounts.items() if value is not None}
 
 
 def _metadata(namespace: str | None, name: str) -> dict[str, str]:

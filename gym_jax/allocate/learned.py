@@ -130,6 +130,13 @@ def learn(
     `blocks` says to which block each hour belongs, -1 for those that must not be looked at. `watch(epoch, train_loss,
     val_loss)` is told means over the members. Raises DataError when a block has nothing to learn from.
     """
+    if not hours:
+        raise DataError(
+            "no workload is left to learn an allocation from",
+            hint="of several groups each is judged by what the others taught: there must be two at least",
+            attempt="gymjax allocate simulate DATA --unseen 4",
+            code="allocate.short",
+        )
     features, coming, counts, block = _gather(hours, blocks)
     sizes = np.bincount(block, minlength=recipe.folds)
     if recipe.folds < 2 or not sizes.all():

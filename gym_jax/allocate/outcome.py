@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gym_jax.allocate.usage import DAY, HOUR
+from gym_jax.errors import DataError
 
 SMALLEST = 1e-12
 """An allocation below it is none: whatever is used violates it."""
@@ -46,6 +47,19 @@ def outcome_of(
     """Return the outcome on the steps to keep."""
     day = np.arange(len(usage)) * step // DAY
     return Outcome(name, usage[keep], allocation[keep], day[keep], step)
+
+
+def usage_of(outcomes: Sequence[Outcome]) -> float:
+    """Return the usage of all workloads together, by which costs are measured. Raises DataError when there was none."""
+    used = float(sum(one.usage.sum() for one in outcomes))
+    if not used:
+        raise DataError(
+            "nothing was used: every usage that policies are judged by is 0",
+            hint="name the column that holds what was used",
+            attempt="gymjax allocate simulate DATA --target COLUMN",
+            code="allocate.nothing",
+        )
+    return used
 
 
 class Figures(NamedTuple):

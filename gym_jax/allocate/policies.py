@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from jaxtyping import Float, Int
 
 from gym_jax.allocate.histogram import CPU, MEMORY, decaying
@@ -19,7 +19,8 @@ from gym_jax.allocate.usage import DAY, HOUR, Resource, Workload
 Decisions = Int[np.ndarray, " decisions"]
 Allocation = Float[np.ndarray, " decisions"]
 Fraction = Annotated[float, Ge(0), Le(1)]
-Days = Annotated[float, Gt(0)]
+Duration = Annotated[float, Gt(0), Lt(np.inf)]
+Amount = Annotated[float, Ge(0), Lt(np.inf)]
 
 MIB = 2.0**20
 MILLI = 1000
@@ -32,12 +33,14 @@ def request(workload: Workload, decisions: Decisions) -> Allocation:
     return _each(workload.request, decisions, len(workload.request), lambda seen: seen[-1])
 
 
-def maximum(workload: Workload, decisions: Decisions, *, days: Days = 14.0) -> Allocation:
+def maximum(workload: Workload, decisions: Decisions, *, days: Duration = 14.0) -> Allocation:
     """Return the highest usage of the last `days`."""
     return _each(workload.usage, decisions, _steps(workload, days), np.max)
 
 
-def percentile(workload: Workload, decisions: Decisions, *, days: Days = 14.0, share: Fraction = 0.99) -> Allocation:
+def percentile(
+    workload: Workload, decisions: Decisions, *, days: Duration = 14.0, share: Fraction = 0.99
+) -> Allocation:
     """Return a percentile of the usage of the last `days`, interpolated."""
     return _each(workload.usage, decisions, _steps(workload, days), lambda seen: np.quantile(seen, share))
 
@@ -64,7 +67,7 @@ def vpa(
     *,
     resource: Resource = "cpu",
     share: Fraction = 0.9,
-    margin: Annotated[float, Ge(0)] = 0.15,
+    margin: Amount = 0.15,
     half_life_hours: Annotated[float, Gt(0)] = 24.0,
     containers: Annotated[int, Gt(0)] = 1,
 ) -> Allocation:
@@ -118,8 +121,8 @@ def krr(
     *,
     resource: Resource = "cpu",
     share: Fraction = 0.95,
-    days: Days = 14.0,
-    buffer: Annotated[float, Ge(0)] = 0.15,
+    days: Duration = 14.0,
+    buffer: Amount = 0.15,
 ) -> Allocation:
     """Return the request of robusta's krr, strategy `simple`: cores, or bytes of memory.
 
@@ -143,10 +146,10 @@ def autopilot(
     *,
     resource: Resource = "cpu",
     share: Fraction | None = None,
-    margin: Annotated[float, Ge(0)] = 0.15,
+    margin: Amount = 0.15,
     half_life_hours: Annotated[float, Gt(0)] | None = None,
-    days: Days = 7.0,
-    hold_hours: Annotated[float, Ge(0)] = 0.0,
+    days: Duration = 7.0,
+    hold_hours: Amount = 0.0,
 ) -> Allocation:
     """Return the windowed recommendation after Google's Autopilot (Rzadca et al. 2020), with its margin.
 
@@ -177,9 +180,9 @@ def trend(
     workload: Workload,
     decisions: Decisions,
     *,
-    days: Days = 7.0,
-    ahead_days: Days = 7.0,
-    margin: Annotated[float, Ge(0)] = 0.1,
+    days: Duration = 7.0,
+    ahead_days: Duration = 7.0,
+    margin: Amount = 0.1,
 ) -> Allocation:
     """Return the highest usage of the last `days`, plus what straight growth adds in `ahead_days`: for disks."""
     window, ahead = _steps(workload, days), _steps(workload, ahead_days)
@@ -195,7 +198,7 @@ def trend(
 
 
 def oracle(
-    workload: Workload, decisions: Decisions, *, share: Fraction = 0.99, hours: Annotated[float, Gt(0)] | None = None
+    workload: Workload, decisions: Decisions, *, share: Fraction = 0.99, hours: Duration | None = None
 ) -> Allocation:
     """Return a percentile of the usage until the next decision, or for `hours`: the bound, no policy."""
     ends = np.append(decisions[1:], len(workload.usage))

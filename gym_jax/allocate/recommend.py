@@ -16,7 +16,7 @@ from gym_jax.allocate.usage import DAY, Resource, Workload
 from gym_jax.errors import ConfigError
 
 CAREFUL = 1.2
-"""Times the highest usage so far: what a workload gets whose history is too short to learn from."""
+"""Times the highest usage so far: what a workload gets whose history is too short, or ended before today."""
 AT_ONCE = 256
 """Workloads that the network is asked for together; bounds the memory, not the result."""
 REACH = 7
@@ -117,7 +117,7 @@ def recommend(
             usage,
         )
         request, high, low = (float(offer.allocate(at)[-1]) for at in (price, above, below))
-        _, covered = offer.chosen(price)
+        given, covered = offer.chosen(price)
         why = {
             "policy": "learned",
             "risk": risk,
@@ -127,7 +127,7 @@ def recommend(
             "covered": float(covered[-1]),
             "covered_own": one.name in judgement.coverage,
             "margin": price.margin,
-            "raised": request / max(float(offer.chosen(price)[0][-1]), 1e-12),
+            "raised": request / max(float(given[-1]), 1e-12),
             "highest_day": _highest(one.usage[-24 * one.per_hour :]),
         }
         asked = rounded(request, resource, least)
@@ -180,7 +180,7 @@ def _highest(usage: Float[np.ndarray, " n"]) -> float | None:
 
 
 def _careful(one: Workload, days: float, resource: Resource, limits: bool, least: float | None) -> Recommendation:
-    """Return what a workload gets that is too young to learn from: the highest usage so far, and something on top."""
+    """Return what a workload gets that is too young or was not seen lately: the highest usage, and something on top."""
     seen = one.usage[~np.isnan(one.usage)]
     highest = float(seen.max()) if len(seen) else 0.0
     request = rounded(CAREFUL * highest, resource, least)
@@ -191,7 +191,9 @@ def _careful(one: Workload, days: float, resource: Resource, limits: bool, least
 def because(why: Mapping[str, Any]) -> str:
     """Return a reason in one line."""
     if why["policy"] != "learned":
-        return f"{why['history_days']:.1f} days are too few to learn from: highest so far x {why['margin']:g}"
+        days = f"{why['history_days']:.1f} days are too few to learn from"
+        lacking = days if why["history_days"] < 1 else "hours of the last day were not seen"
+        return f"{lacking}: highest so far x {why['margin']:g}"
     whose = "of its own held-out usage" if why["covered_own"] else "of held-out usage of the others"
     raised = f", raised x {why['raised']:.2f} after violations" if why["raised"] > 1.005 else ""
     return (

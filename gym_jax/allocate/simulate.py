@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from gym_jax.allocate.learned import Learned
 from gym_jax.allocate.offers import offers_of, tune
-from gym_jax.allocate.outcome import Outcome, outcome_of
+from gym_jax.allocate.outcome import Outcome, outcome_of, usage_of
 from gym_jax.allocate.price import Price
 from gym_jax.allocate.protocol import Protocol, Span, decision_rows, held, spans
 from gym_jax.allocate.registry import Policy
@@ -53,7 +53,7 @@ def simulate(
     """Return what comes of every policy; all are judged on the steps for which all of them have an answer.
 
     `learned` is what decides for each workload, by name; without `prices` they are tuned on the validation span,
-    and without `coverage` it is measured there. Raises DataError when no step is left.
+    and without `coverage` it is measured there. Raises DataError when no step is left, or nothing was used in any.
 
     >>> found = simulate([web], {"max": make_policy("max")}, Protocol(test_days=2, val_days=2, risks=(0.05,)))
     >>> figures(found.test["max"][0.05]).violation
@@ -96,6 +96,9 @@ def simulate(
             attempt="gymjax allocate simulate DATA --policy max",
             code="allocate.nothing",
         )
+    for by_risk in found.test.values():
+        for outcomes in by_risk.values():
+            usage_of(outcomes)
     return found
 
 

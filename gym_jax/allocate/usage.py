@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from gym_jax.data.panel import Panel
 from gym_jax.errors import DataError
@@ -42,10 +42,6 @@ class Workload(NamedTuple):
     def row(self, time: int) -> int:
         """Return the first step at or after a time."""
         return -((self.first - time) // self.step)
-
-    def times(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Return the times of rows in nanoseconds."""
-        return self.first + rows * self.step
 
 
 def workloads(panel: Panel, channel: str | None = None, request: str | None = None) -> list[Workload]:

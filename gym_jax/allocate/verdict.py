@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from gym_jax.allocate.frontier import Frontier, difference, draw_workloads, make_frontier, scale_at
-from gym_jax.allocate.outcome import Outcome, figures
+from gym_jax.allocate.frontier import Frontier, difference, draw_workloads, make_frontier, ratio, scale_at
+from gym_jax.allocate.outcome import figures
 from gym_jax.allocate.simulate import LEARNED, ByRisk, Simulation
 
 DRAWS = 1000
@@ -47,7 +47,7 @@ def judge(
             policies[name]["at"][f"{risk:g}"] = {
                 "frontier": {
                     "scale": scale,
-                    "ratio": figures_ratio(outcomes, scale),
+                    "ratio": scale * ratio(outcomes),
                     "low": float(low),
                     "high": float(high),
                     "violation_p90": figures(outcomes, scale).violation_p90,
@@ -65,12 +65,6 @@ def judge(
     return out
 
 
-def figures_ratio(outcomes: Sequence[Outcome], scale: float) -> float:
-    """Return allocation over usage with all allocations scaled."""
-    given, used = sum(one.allocation.sum() for one in outcomes), sum(one.usage.sum() for one in outcomes)
-    return float(scale * given / used)
-
-
 def _alike(of: ByRisk) -> bool:
     return len({id(outcomes) for outcomes in of.values()}) == 1
 
@@ -83,18 +77,14 @@ def _frontiers(of: ByRisk) -> dict[float, Frontier]:
 def _differences(
     frontiers: dict[str, dict[float, Frontier]], best: str, other: str, counts: np.ndarray
 ) -> dict[str, Any]:
-    out = {}
+    out, everyone = {}, np.ones((1, counts.shape[1]))
     for risk, own in frontiers[best].items():
         rival = frontiers[other][risk]
         mean = float(own.ratio(risk)[0] - rival.ratio(risk)[0])
         found = difference(own.ratio(risk, counts), rival.ratio(risk, counts), mean)
-        cheaper = (own.allocated * _scale(own, risk)) < (rival.allocated * _scale(rival, risk))
+        cheaper = own.allocated * own.scale(risk, everyone) < rival.allocated * rival.scale(risk, everyone)
         out[f"{risk:g}"] = {**found._asdict(), "sure": found.sure, "cheaper_for": int(cheaper.sum())}
     return out
-
-
-def _scale(frontier: Frontier, risk: float) -> float:
-    return float(frontier.ratio(risk)[0] * frontier.used.sum() / frontier.allocated.sum())
 
 
 def _money(

@@ -24,12 +24,13 @@ Risk = Annotated[
     list[str] | None,
     typer.Option(help="Share of the time in violation to compare at; may be repeated.", show_default="5%, 1%, 0.1%"),
 ]
-Days = Annotated[float, typer.Option(help="Days before it on which margins are tuned.")]
+Days = Annotated[float, typer.Option(help="Days before it on which margins are tuned.", min=0.1)]
 Most = Annotated[
-    float | None, typer.Option(help="Highest chance of a violation that the learned policy may give one decision.")
+    float | None,
+    typer.Option(help="Highest chance of a violation that the learned policy may give one decision.", min=0, max=1),
 ]
-SEED = Annotated[int, typer.Option(help="Of the learned policy.")]
-EPOCHS = Annotated[int, typer.Option(help="Passes over the history, at most.")]
+SEED = Annotated[int, typer.Option(help="Of the learned policy.", min=0)]
+EPOCHS = Annotated[int, typer.Option(help="Passes over the history, at most.", min=1)]
 
 
 def simulate(
@@ -40,7 +41,7 @@ def simulate(
     request: Annotated[str | None, typer.Option(help="Column that holds what was given.")] = None,
     resource: Resource = "cpu",
     every: Every = "hour",
-    test_days: Annotated[float, typer.Option(help="Days at the end on which policies are judged.")] = 7.0,
+    test_days: Annotated[float, typer.Option(help="Days at the end on which policies are judged.", min=0.1)] = 7.0,
     val_days: Days = 7.0,
     policy: Annotated[
         list[str] | None,
@@ -49,11 +50,12 @@ def simulate(
     without_learned: Annotated[bool, typer.Option("--without-learned", help="Leave the learned policy out.")] = False,
     run: Annotated[str | None, typer.Option(help="A learned allocation to use instead of learning one.")] = None,
     unseen: Annotated[
-        int, typer.Option(help="Judge workloads in so many groups by what the others taught; 0: own history too.")
+        int,
+        typer.Option(help="Judge workloads in so many groups by what the others taught; 0: own history too.", min=0),
     ] = 0,
     risk: Risk = None,
     most: Most = None,
-    price: Annotated[float | None, typer.Option(help="Money for a core-hour, or a GiB-hour.")] = None,
+    price: Annotated[float | None, typer.Option(help="Money for a core-hour, or a GiB-hour.", min=0)] = None,
     cold_start: Annotated[bool, typer.Option("--cold-start", help="Also with 1 h to 7 d of history.")] = False,
     chart: Annotated[str | None, typer.Option(help="Draw the frontier into this file: .png, .svg, .pdf.")] = None,
     worst_chart: Annotated[str | None, typer.Option(help="Draw the five worst workloads into this file.")] = None,
@@ -211,6 +213,7 @@ def recommend(
     """
     from gym_jax.cli.allocate_show import print_recommendations, write_recommendations
     from gym_jax.cli.platform import choose_platform
+    from gym_jax.cli.show import print_json
 
     choose_platform(platform, None)
     from gym_jax.run.allocation import find_allocation, recommend_run
@@ -231,13 +234,15 @@ def recommend(
         return
     refuse_folder_options(memory, on_error, "allocate recommend")
     found, kept, _ = recommend_run(folder, config, **asked)
-    wanted = "json" if as_json else format
     facts = {"run": str(folder.path), "data": config.data.path, "risk": asked["risk"], "kind": kind}
-    if out:
-        path = write_recommendations(found, kept, out, wanted, facts)
-        print(f"{len(found):,} workloads in {path}")
+    if not out:
+        print_recommendations(found, kept, "json" if as_json else format, facts)
+        return
+    path = write_recommendations(found, kept, out, "json" if as_json and format == "table" else format, facts)
+    if as_json:
+        print_json("allocate recommend", {**facts, "out": str(path), "workloads": len(found)})
     else:
-        print_recommendations(found, kept, wanted, facts)
+        print(f"{len(found):,} workloads in {path}")
 
 
 def _refuse_format(format: str) -> None:

@@ -73,10 +73,7 @@ def print_simulation(document: Mapping[str, Any]) -> None:
         rows = [
             (
                 f"{row['hours']:g} h" if row["hours"] < 24 else f"{row['hours'] / 24:g} d",
-                *(
-                    "-" if row[name] is None else f"{percent(row[name]['violation'])} at {row[name]['ratio']:.2f}"
-                    for name in names
-                ),
+                *(_first_day(row[name]) for name in names),
             )
             for row in cold
         ]

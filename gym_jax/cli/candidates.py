@@ -75,8 +75,8 @@ def complete_config(incomplete: str) -> list[str]:
 
 
 def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the names of the runs under --root, and `latest`."""
-    root = Path(ctx.params.get("root") or "runs").expanduser()
+    """Return the names of the runs under --root or GYMJAX_RUN_ROOT, and `latest`."""
+    root = Path(ctx.params.get("root") or os.environ.get("GYMJAX_RUN_ROOT") or "runs").expanduser()
     names = sorted(path.parent.name for path in root.glob("*/config.yaml"))
     return ["latest", *names] if names else []
 

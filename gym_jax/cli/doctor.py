@@ -1,5 +1,6 @@
 """`gymjax doctor`: does this installation work?"""
 
+import re
 import shutil
 import tempfile
 import time
@@ -10,6 +11,8 @@ from gym_jax.cli.show import print_json, print_table, size
 from gym_jax.errors import RunFailed
 
 ENOUGH_DISK = 1 << 30
+MADE_OF_OTHERS = ("all", "test", "extras", "dev", "docs", "peers")
+"""Extras that only add up others, or are for those who work on this library."""
 NEAR = 1e-3
 """How far a sum may be off, relative to the sizes of its terms: an accelerator's products have few bits."""
 
@@ -134,10 +137,24 @@ def _disk() -> tuple[str, str]:
 
 
 def _extras() -> tuple[str, str]:
+    """Say which extras have all the packages that the installed distribution names for them."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     from gym_jax.run.environment import package_version
 
-    found = {name: package_version(name) for name in ("pytest", "hypothesis", "chex", "torch")}
-    return "green", ", ".join(f"{name} {version or 'not installed'}" for name, version in found.items())
+    try:
+        lines = requires("gym-jax") or []
+    except PackageNotFoundError:
+        return "yellow", "gym-jax is not installed: nothing says what its extras need"
+    packages: dict[str, list[str]] = {}
+    for line in lines:
+        extra = re.search(r"""extra == ["']([\w-]+)""", line)
+        if extra and extra[1] not in MADE_OF_OTHERS:
+            packages.setdefault(extra[1], []).append(re.split(r"[^\w.-]", line, maxsplit=1)[0])
+    there = {name: all(map(package_version, needed)) for name, needed in packages.items()}
+    lacking = ", ".join(name for name, whole in there.items() if not whole)
+    whole = ", ".join(name for name, whole in there.items() if whole) or "none"
+    return "green", whole + (f"; not installed: {lacking}" if lacking else "")
 
 
 def _plugins() -> tuple[str, str]:

@@ -272,7 +272,8 @@ def _plain(value: Any) -> Any:
 def _word(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(_plain(value))
     text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-    return json.dumps(text) if isinstance(value, str) and (not text or set(text) & set(' "=\n')) else text
+    odd = not text or not text.isprintable() or set(text) & set(' "=')
+    return json.dumps(text) if isinstance(value, str) and odd else text
 
 
 def _usage(message: str, words: Sequence[str], got: str | None = None) -> ConfigError:

@@ -4,7 +4,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -41,7 +41,14 @@ def show_screen(watcher: Watcher) -> None:
         while stopped() is None:
             watcher.look()
             live.update(frame(watcher.snapshot(), watcher, console), refresh=True)
-            time.sleep(watcher.every)
+            wait(watcher.every, stopped)
+
+
+def wait(seconds: float, stopped: Callable[[], int | None]) -> None:
+    """Wait so long, or until a signal has come: a sleep goes on after one."""
+    until = time.monotonic() + seconds
+    while stopped() is None and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))
 
 
 def _console(width: int | None = None) -> Console:

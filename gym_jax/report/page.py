@@ -162,7 +162,7 @@ def _table(table: Table) -> str:
 def _cell(value: Any, first: bool, number: bool) -> str:
     text = escape(shown(value))
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        text = f'<data value="{value!r}">{text}</data>'
+        text = f'<data value="{value}">{text}</data>'
     return f'<th scope="row"{_side(number)}>{text}</th>' if first else f"<td{_side(number)}>{text}</td>"
 
 

@@ -69,6 +69,6 @@ def _draw_model(panel: Any, rows: Sequence[Speed], ways: Sequence[str], dark: bo
 def short(value: float) -> str:
     """Return a number with three digits and k, M or G."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if float(f"{value:.3g}") >= size:
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"

@@ -25,7 +25,7 @@ def choices(
     """Return an allocation for the coming window from each band: the greatest upper end in it.
 
     `violated` is in how many of the observed steps more was used, `spare` what was left unused on average; None where
-    nothing came yet.
+    nothing came yet, and where there is no forecast.
     """
     seen = came[np.isfinite(came)]
     what = "in the window" if statistic == "none" else f"of the {statistic} of the window"
@@ -35,7 +35,7 @@ def choices(
             "rule": f"greatest {band.upper} {what}",
             "value": plain(float(band.high.max())),
             "observed": len(seen),
-            "violated": int((seen > band.high.max()).sum()) if len(seen) else None,
+            "violated": int((seen > band.high.max()).sum()) if len(seen) and np.isfinite(band.high).all() else None,
             "spare": plain(float(np.maximum(band.high.max() - seen, 0).mean())) if len(seen) else None,
         }
         for band in bands

@@ -148,7 +148,7 @@ class Client:
                 self._connection.request(method, self._path + path, body, headers)
                 answer = self._connection.getresponse()
                 status, wait, text = answer.status, answer.headers.get("retry-after", ""), answer.read(LARGEST)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last of a name that can be none
                 self._connection.close()
                 if left and not isinstance(error, TimeoutError):  # a kept connection may have been closed over there
                     time.sleep(0.05 * (self._tries - left - 1))

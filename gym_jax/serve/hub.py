@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +59,8 @@ class Hub:
 
     async def _look(self) -> None:
         while self.listeners and not self.closing:
-            await self.refresh()
+            with suppress(OSError):  # of a folder that is being removed: the next look finds out
+                await self.refresh()
             await asyncio.sleep(self.watcher.every)
 
 

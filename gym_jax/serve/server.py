@@ -43,9 +43,9 @@ def bind(host: str, port: int, command: str = "monitor") -> socket.socket:
         except OSError:
             found.close()
             raise
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter of a name with a part that is empty or endless
         raise ConfigError(
-            f"no address `{host}`: {error.strerror}",
+            f"no address `{host}`: {getattr(error, 'strerror', error)}",
             hint="--host is a name or an address of this machine",
             attempt=f"gymjax {command} --host 127.0.0.1",
             code="serve.host",

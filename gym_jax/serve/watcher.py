@@ -10,7 +10,7 @@ from typing import Any
 from gym_jax.errors import GymJaxError
 from gym_jax.metrics import plain
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.group import MEMBERS, members_of
+from gym_jax.run.group import members_of
 from gym_jax.serve.follow import TABLES, Followed
 from gym_jax.serve.summary import summarise, text_of
 from gym_jax.serve.system import read_system
@@ -64,7 +64,7 @@ class Watcher:
             changes: list[Change] = []
             found = dict(self._find())
             for name in self.runs.keys() - found:
-                del self._told[name]
+                self._told.pop(name, None)
                 changes.append(("gone", {"id": name}))
             before, self.summaries = self.summaries, {}
             for name, run in found.items():
@@ -129,9 +129,7 @@ class Watcher:
         for folder in self._folders():
             name = text_of(folder.path.name)
             yield name, self.runs.get(name) or Followed(name, folder)
-            if not (folder.path / MEMBERS).is_dir():
-                continue
-            for seed, member in list(members_of(folder).items())[:MEMBERS_SHOWN]:
+            for seed, member in _members(folder):
                 inner = f"{name}/{seed}"
                 yield inner, self.runs.get(inner) or Followed(inner, member, name)
 
@@ -146,6 +144,14 @@ class Watcher:
         found.sort(key=lambda path: (self._began[path], path))
         self.left_out = max(0, len(found) - RUNS)
         return [RunFolder(path) for path in found[-RUNS:]]
+
+
+def _members(group: RunFolder) -> Sequence[tuple[int, RunFolder]]:
+    """Return the members of a group; none where they may not be read, or are being removed."""
+    try:
+        return list(members_of(group).items())[:MEMBERS_SHOWN]
+    except OSError:
+        return []
 
 
 def _began(run: RunFolder) -> str:

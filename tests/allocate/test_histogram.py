@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from gym_jax.allocate.histogram import CPU, MEMORY, decaying, exponential_buckets, linear_buckets, percentile
+from gym_jax.allocate.histogram import CPU, MEMORY, Buckets, decaying, exponential_buckets, percentile
 
 
 def test_percentiles_are_those_of_the_autoscalers_own_tests():
-    buckets = linear_buckets(1.0, 10.0)
+    buckets = Buckets(np.arange(11.0))
     weights = np.array([0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0])
     shares = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
     assert [float(percentile(buckets, weights, share)) for share in shares] == [2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5]
 
 
 def test_a_decaying_histogram_is_that_of_the_autoscalers_own_tests():
-    buckets = linear_buckets(1.0, 10.0)
+    buckets = Buckets(np.arange(11.0))
     values = np.array([1.0, *[2.0] * 2, *[3.0] * 3, *[4.0] * 4])
     ages = np.array([0, 1, 1, 2, 2, 2, 3, 3, 3, 3], np.float64)
     (weights,) = decaying(buckets, values, ages, np.array([10]), weight=1.0)

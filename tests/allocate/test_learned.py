@@ -14,6 +14,7 @@ from gym_jax.allocate.offers import block_of, learn_from, offers_of, tune
 from gym_jax.allocate.policies import maximum, oracle
 from gym_jax.allocate.price import Price, blend, candidates, choose, covered, react
 from gym_jax.allocate.protocol import Protocol, spans
+from gym_jax.allocate.recommend import Judgement, because, recommend
 from gym_jax.allocate.simulate import LEARNED, simulate
 from gym_jax.errors import DataError
 
@@ -144,6 +145,20 @@ def test_violations_raise_what_follows_and_only_that():
     out = react(given, coverage, usage, Price(1.0, reaction=0.5))
     assert_allclose(np.log(out), [0, 0, 0.5 * 0.95, 0.5 * 0.95 - 0.5 * 0.05])
     assert (react(given, coverage, usage, Price(1.0)) == given).all()
+
+
+def test_a_workload_with_a_gap_is_not_called_young(crowd, learned):
+    offers = offers_of([learned] * 4, crowd, spans(crowd, PROTOCOL), PROTOCOL)
+    judgement = Judgement({0.05: Price(1.0), 0.01: Price(10.0)}, {}, offers[0].coverage)
+
+    def why(gap, days=16.0):
+        usage = crowd[0].usage[-int(days * 288) :].copy()
+        usage[-36 - 12 * gap : -36] = np.nan  # hours that end three before now
+        return because(recommend([crowd[0]._replace(usage=usage)], learned, judgement, PROTOCOL, 0.05)[0].why)
+
+    assert why(0).startswith("covered ")
+    assert why(1) == "hours of the last day were not seen: highest so far x 1.2"
+    assert why(0, days=0.5) == "0.5 days are too few to learn from: highest so far x 1.2"
 
 
 def test_too_little_history_is_said(crowd):

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from usages import STEP
+from usages import STEP, workload
 
 from gym_jax.allocate.frontier import difference, draw_workloads, make_frontier, ratio_at, scale_at
 from gym_jax.allocate.outcome import figures, outcome_of
+from gym_jax.allocate.policies import maximum
+from gym_jax.allocate.protocol import Protocol
+from gym_jax.allocate.simulate import simulate
+from gym_jax.allocate.verdict import judge
+from gym_jax.errors import DataError
 
 
 def outcome(usage, allocation, name="a"):
@@ -60,6 +65,23 @@ def test_the_scale_makes_the_violation_equal_to_the_risk():
         assert figures(outcomes, scale * (1 + 1e-9)).violation <= risk
         assert figures(outcomes, scale * (1 - 1e-3)).violation >= risk - 2e-3
         assert ratio_at(outcomes, risk) == pytest.approx(figures(outcomes, scale).ratio)
+
+
+def test_what_never_changes_is_not_violated_by_rounding():
+    """A quotient times its divisor may be less than the dividend, and a flat usage is then above at every step."""
+    for usage, allocation in np.random.Generator(np.random.Philox(3)).uniform(0.01, 4, (200, 2)):
+        flat = [outcome(np.full(4, usage), allocation)]
+        assert figures(flat, scale_at(flat, 0.01)).violation == 0
+
+
+def test_nothing_to_tune_on_or_to_judge_by_is_said():
+    usage, protocol = np.ones(6 * 288), Protocol(test_days=2, val_days=2)
+    usage[2 * 288 : 4 * 288] = np.nan
+    with pytest.raises(DataError, match="before the test"):
+        judge(simulate([workload(usage)], {"max": maximum}, protocol), best="max")
+    usage[3 * 288 :] = 0
+    with pytest.raises(DataError, match="nothing was used"):
+        simulate([workload(usage)], {"max": maximum}, protocol)
 
 
 def test_the_frontier_is_the_exact_scale_but_for_its_grid():

@@ -121,7 +121,13 @@ def test_the_law_of_policies_names_what_is_broken(policy, words):
 def test_words_make_a_policy():
     policy = make_policy("percentile:share=0.5:days=1")
     assert list(policy(workload(np.arange(101.0)), np.array([101]))) == [50]
-    for words, hint in (("vap", "vpa"), ("max:day=3", "days"), ("percentile:share=2", "less than or equal")):
+    for words, hint in (
+        ("vap", "vpa"),
+        ("max:day=3", "days"),
+        ("percentile:share=2", "less than or equal"),
+        ("max:days=inf", "less than inf"),
+        ("vpa:margin=inf", "less than inf"),
+    ):
         with pytest.raises(ConfigError) as caught:
             make_policy(words)
         assert hint in str(caught.value.hint)

@@ -86,7 +86,19 @@ def test_an_autoscaler_holds_the_recommendation():
     }
 
 
-@pytest.mark.parametrize("name", ["Cart", "a/b/c/d", "../etc", "a b", "", "x: y"])
+def test_containers_of_one_workload_stand_in_one_document():
+    """`kubectl apply` takes of two documents of one name the last."""
+    both = [*WANTED, Recommendation("shop/cart/proxy", 0.1, None, 0.1, {})]
+    cart, _ = yaml.safe_load_all(patches(both, "cpu"))
+    assert [one["name"] for one in cart["spec"]["template"]["spec"]["containers"]] == ["web", "proxy"]
+    cart, _ = yaml.safe_load_all(autoscalers(both, "cpu"))
+    found = cart["status"]["recommendation"]["containerRecommendations"]
+    assert [(one["containerName"], one["target"]["cpu"]) for one in found] == [("web", "250m"), ("proxy", "100m")]
+
+
+@pytest.mark.parametrize(
+    "name", ["Cart", "a/b/c/d", "../etc", "a b", "", "x: y", "shop/cart/web.v1", "a.b/c/d", "a/b/"]
+)
 def test_names_that_kubernetes_does_not_allow_are_refused(name):
     with pytest.raises(DataError, match="names"):
         patches([Recommendation(name, 1.0, None, 1.0, {})], "cpu")

@@ -146,6 +146,9 @@ def test_recommendations_are_csv_and_yaml_too(usage, trained, tmp_path, capsys):
     out, _ = say(capsys, *words, "--format=vpa", "--out", target)
     assert str(target) in out
     assert {one["kind"] for one in yaml.safe_load_all(target.read_text())} == {"VerticalPodAutoscaler"}
+    told = json.loads(say(capsys, *words, "--format=vpa", "--out", target, "--json").out)
+    assert (told["out"], told["workloads"]) == (str(target), 4)
+    assert {one["kind"] for one in yaml.safe_load_all(target.read_text())} == {"VerticalPodAutoscaler"}
 
 
 def test_very_many_are_recommended_into_a_folder(usage, trained, tmp_path, capsys):
@@ -226,15 +229,18 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
         (["simulate", "{usage}", "--risk=200%", "--target=cpu_cores"], 2, "no risk"),
         (["simulate", "{usage}", "--target=cpu_cores", "--test-days=20"], 3, "too short"),
         (["simulate", "{usage}", "--target=cpu_core"], 3, "cpu_cores"),
+        (["simulate", "{usage}", "--target=cpu_cores", "--epochs=0"], 2, "--epochs"),
+        (["simulate", "{usage}", "--target=cpu_cores", "--val-days=0"], 2, "--val-days"),
+        (["simulate", "{old}", "--target=cpu_cores", "--test-days=2", "--val-days=3", "--unseen=1"], 3, "no workload"),
         (["simulate", "{usage}", "--target=cpu_cores", "--chart=x.bmp"], 2, ".png"),
         (["recommend", "nothing"], 4, "no learned allocation"),
         (["recommend", "first", "--root={root}", "--data={usage}", "--risk=40%"], 2, "not tuned"),
         (["train", "{usage}", "--name=first", "--root={root}", "--target=cpu_cores"], 2, "exists already"),
     ],
 )
-def test_errors_say_what_to_do_and_leave_nothing(words, code, said, usage, trained, tmp_path, capsys, monkeypatch):
+def test_errors_say_what_to_do_and_leave_nothing(words, code, said, usage, old, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    filled = [word.format(usage=usage, root=trained) for word in words]
+    filled = [word.format(usage=usage, old=old, root=trained) for word in words]
     out, err = say(capsys, *filled, code=code)
     assert out == ""
     assert said in err

@@ -101,6 +101,14 @@ def test_bash_is_told_what_may_follow(here, monkeypatch, capsys, line, expected)
     assert complete(monkeypatch, capsys, line) == expected
 
 
+def test_runs_are_those_of_the_root_in_the_environment(here, monkeypatch, capsys):
+    monkeypatch.setenv("GYMJAX_RUN_ROOT", "runs")
+    monkeypatch.chdir(here / "sub")
+    assert complete(monkeypatch, capsys, "gymjax runs show ") == [""]
+    monkeypatch.setenv("GYMJAX_RUN_ROOT", "../runs")
+    assert complete(monkeypatch, capsys, "gymjax runs show ") == ["latest", "first", "second"]
+
+
 def test_configurations_are_the_shipped_ones_and_the_files_here(here, monkeypatch, capsys):
     shipped = shipped_names()
     assert "cpu_allocation" in shipped

@@ -1,5 +1,6 @@
 """`gymjax doctor` compares a compiled sum with float64."""
 
+import importlib.metadata
 import json
 
 import jax
@@ -8,6 +9,7 @@ import pytest
 
 import gym_jax.train.compile
 from gym_jax.cli import main
+from gym_jax.cli.doctor import _extras
 
 
 def seen(capsys):
@@ -56,3 +58,15 @@ def test_a_guarded_sum_that_is_wrong_fails(wrong, capsys, monkeypatch):
     assert error.startswith(f"error: 1 of 8 checks failed: sums: a compiled sum is {wrong:.6g} and should be ")
     assert hint == "hint: reinstall what they name"
     assert [line for line in out.splitlines() if "sums" in line and "red" in line]
+
+
+def test_extras_are_those_of_the_distribution(monkeypatch):
+    lines = [
+        "jax>=0.10",
+        'fastapi>=0.1; extra == "serve"',
+        "optuna>=4; extra == 'tune'",
+        "ray[data]>=2; extra == 'ray'",
+    ]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: [*lines, 'pytest>=8; extra == "test"'])
+    monkeypatch.setattr("gym_jax.run.environment.package_version", {"fastapi": "1", "optuna": "4"}.get)
+    assert _extras() == ("green", "serve, tune; not installed: ray")

@@ -10,7 +10,7 @@ import pytest
 from small import small_csv
 
 from gym_jax.cli import main
-from gym_jax.cli.log import LOGGER, Output, log, log_to, parse_levels, parse_output
+from gym_jax.cli.log import LOGGER, Output, line_of, log, log_to, parse_levels, parse_output
 from gym_jax.errors import ConfigError
 
 TRAIN = [
@@ -144,6 +144,12 @@ def test_the_level_holds_for_the_file(here, capsys):
     _, err = trained(capsys, "-vv", "--log-format", "json", "--log-file", "run.log", "--log-level", "error")
     assert '"chunk"' in "".join(err)
     assert (here / "run.log").read_text() == ""
+
+
+def test_what_a_name_holds_does_not_steer_a_terminal():
+    assert line_of({"a": "x\r\x1b[2Jy", "b": "two words", "c": "über", "d": ""}) == (
+        'a="x\\r\\u001b[2Jy" b="two words" c=über d=""'
+    )
 
 
 def test_levels_of_single_modules():

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import httpx
@@ -14,7 +15,7 @@ from conftest import ROOT
 from fake_runs import epoch, fake_run, trained
 
 from gym_jax.cli import main
-from gym_jax.cli.monitor_screen import safe, sparkline
+from gym_jax.cli.monitor_screen import safe, sparkline, wait
 from gym_jax.errors import MissingExtra
 from gym_jax.serve import server
 
@@ -134,7 +135,8 @@ def test_what_can_not_be_served_is_refused_in_three_lines(runs, capsys):
     assert (code, "no run and no folder of runs at `nowhere`" in err) == (4, True)
     code, err = refused(capsys, "--tui")
     assert (code, "--once" in err) == (2, True)
-    assert "no address" in refused(capsys, "--host", "no.such.host.invalid", "--token-file", str(token(runs)))[1]
+    for host in ("no.such.host.invalid", "host..example"):
+        assert "no address" in refused(capsys, "--host", host, "--token-file", str(token(runs)))[1]
 
 
 def test_a_root_is_watched_wherever_it_is_named(runs, capsys, monkeypatch):
@@ -206,6 +208,12 @@ def test_an_address_is_written_as_browsers_want_it():
         assert server.url_of(listening, "127.0.0.1") == f"http://127.0.0.1:{port}/"
         assert server.url_of(listening, "0.0.0.0") == f"http://127.0.0.1:{port}/"
         assert server.url_of(listening, "::1") == f"http://[::1]:{port}/"
+
+
+def test_a_signal_ends_the_wait_for_the_next_frame():
+    signals, began = iter([None, signal.SIGINT]), time.monotonic()
+    wait(60, lambda: next(signals))
+    assert time.monotonic() - began < 10
 
 
 def test_a_course_by_hand():

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from page_parser import Parsed
 from report_examples import EXAMPLES
@@ -25,7 +26,9 @@ def page_of(*blocks, title="a page", lead=()):
 
 def test_numbers_stand_rounded_and_whole():
     text = render(
-        page_of(Table("three", ("name", "mae", "count"), [("a", 0.123456789, 12345), ("b", None, float("nan"))]))
+        page_of(
+            Table("three", ("name", "mae", "count"), [("a", np.float64(0.123456789), 12345), ("b", None, float("nan"))])
+        )
     )
     (table,) = Parsed(text).tables
     assert table.caption == "three"

@@ -9,6 +9,7 @@ from gym_jax.report import PLOTS
 from gym_jax.report.breakdown import MOST, error_by_series
 from gym_jax.report.forecasts import FEW, forecast_bands, predicted_actual
 from gym_jax.report.residuals import residual_distribution
+from gym_jax.report.speed import short
 from gym_jax.report.style import COLOURS, LIGHT
 from gym_jax.report.training import training_curves
 
@@ -234,6 +235,7 @@ def test_speeds_are_bars_and_faults_crosses():
     assert [bar.get_height() for bar in panel.patches] == [10.0]
     assert [line.get_marker() for line in panel.lines] == ["x"]
     assert panel.get_ylabel() == "windows per second (higher is better)"
+    assert [short(value) for value in (999.4, 999.6, 1000, 999_600, 1234)] == ["999", "1k", "1k", "1M", "1.23k"]
 
 
 def test_a_search_shows_every_trial_and_the_best_so_far():

@@ -175,6 +175,9 @@ def test_without_the_token_there_is_nothing_but_the_page_that_asks_for_it(tmp_pa
     page.cookies.clear()
     for wrong in ("x", TOKEN, cookie_of(TOKEN + "x")):
         assert page.get("/api/runs", headers={"cookie": f"gymjax_monitor={wrong}"}).status_code == 401
+    for others in ('prefs={"a":1}; ', "theme; ", "a b=c;"):  # of servers at other ports of this host
+        cookies = f"{others}gymjax_monitor={cookie_of(TOKEN)}"
+        assert page.get("/api/runs", headers={"cookie": cookies}).status_code == 200
 
 
 @pytest.mark.posix
@@ -277,6 +280,30 @@ def test_a_page_that_does_not_read_is_cut_off(tmp_path, monkeypatch):
         assert not app.state.hub.listeners
 
     asyncio.run(slow())
+
+
+def test_a_look_that_fails_does_not_end_the_others(tmp_path, monkeypatch):
+    fake_run(tmp_path)
+    app, failed = make_app(tmp_path, every=0), []
+    look = app.state.hub.watcher.look
+
+    def flaky():
+        if failed:
+            return look()
+        failed.append(True)
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(app.state.hub.watcher, "look", flaky)
+
+    async def hear():
+        listener = app.state.hub.listen()
+        assert "hello" in await anext(listener)
+        async with asyncio.timeout(10):
+            assert "event: run" in await anext(listener)
+        app.state.close()
+
+    asyncio.run(hear())
+    assert failed
 
 
 def test_the_document_is_right():

@@ -118,6 +118,9 @@ def test_an_allocation_is_the_greatest_upper_end_by_hand():
         "spare": 2.0,  # nothing in the first step, 4 in the last
     }
     assert choices([band], np.full(3, np.nan))[0]["violated"] is None
+    unknown = band._replace(high=np.full(3, np.nan))  # nothing was observed in the look-back
+    (found,) = choices([unknown], np.array([6.0, 5.0, 1.0]))
+    assert (found["value"], found["violated"], found["spare"]) == (None, None, None)
 
 
 def test_a_desk_keeps_the_last_runs_and_refuses_a_crowd(runs, monkeypatch):

@@ -113,6 +113,25 @@ def test_members_stand_behind_their_group(tmp_path, watched):
     assert runs[0]["patience_left"] is None  # each member has its own
 
 
+def test_a_look_that_fails_is_made_good_by_the_next(tmp_path, watched, monkeypatch):
+    gone, group = fake_run(tmp_path, "gone"), fake_run(tmp_path, "group", train={"seeds": 1})
+    fake_run(group / "members", "0", train={"seed": 0})
+    watched.look()
+    (gone / "config.yaml").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "summarise", refused)
+        with pytest.raises(PermissionError):
+            watched.look()
+    assert ("gone", {"id": "gone"}) in watched.look()
+    monkeypatch.setattr(watcher, "members_of", refused)
+    assert ("gone", {"id": "group/0"}) in watched.look()
+    assert [run["id"] for run in watched.snapshot()["runs"]] == ["group"]
+
+
+def refused(*_):
+    raise PermissionError(13, "Permission denied")
+
+
 def test_many_runs_are_cut_to_the_newest(tmp_path, watched, monkeypatch):
     monkeypatch.setattr(watcher, "RUNS", 3)
     for number in range(5):

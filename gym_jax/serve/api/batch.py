@@ -92,7 +92,13 @@ class Batcher:
                 if one.work is not None:
                     _fulfil(one.future, one.work)
             for served in {id(one.served): one.served for one in batch if one.served is not None}.values():
-                self._answer(served, [one for one in batch if one.served is served])
+                asks = [one for one in batch if one.served is served]
+                try:
+                    self._answer(served, asks)
+                except Exception as error:  # a fault of ours, and nobody else's answer: the thread goes on
+                    for one in asks:
+                        if not one.future.done():
+                            one.future.set_exception(error)
             if last:
                 return
 

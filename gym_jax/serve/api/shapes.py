@@ -52,7 +52,7 @@ class AllocationQuestion(Question):
 
     risk: float = Field(0.05, gt=0, lt=0.5, description="Share of the time in which it may be too little.")
     resource: Resource = Field("cpu", description="What is allocated; says how amounts are rounded up.")
-    unit: float = Field(1.0, gt=0, allow_inf_nan=False, description="Cores or bytes that one unit of the data is.")
+    unit: float = Field(1.0, gt=0, le=2.0**60, description="Cores or bytes that one unit of the data is.")
     target: Name | None = Field(
         None, description="The column that holds what is used; needed where a model has several."
     )

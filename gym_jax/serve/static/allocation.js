@@ -16,13 +16,14 @@ export function tellAllocation(answer, told) {
     return;
   }
   const [first] = allocation;
-  const did = first.observed === 0 ? "Nothing of the window has come yet."
-    : first.violated ? `More was used in ${first.violated} of ${first.observed} observed steps.`
-      : `It would have held in all ${first.observed} observed steps.`;
+  const did = first.value === null ? "Nothing was observed in the look-back, so there is no forecast."
+    : first.observed === 0 ? "Nothing of the window has come yet."
+      : first.violated ? `More was used in ${first.violated} of ${first.observed} observed steps.`
+        : `It would have held in all ${first.observed} observed steps.`;
   say(document.getElementById("allocation-said"), `Give ${number(first.value)}, the ${first.rule}. ${did}`);
   const rows = allocation.map((one) => el("tr", {},
     el("th", { scope: "row" }, one.rule), el("td", { "data-value": one.value }, number(one.value)),
-    el("td", {}, one.observed ? `${one.violated} of ${one.observed} steps` : "–"), el("td", {}, number(one.spare))));
+    el("td", {}, one.violated !== null ? `${one.violated} of ${one.observed} steps` : "–"), el("td", {}, number(one.spare))));
   table.replaceChildren(
     el("thead", {}, el("tr", {}, ...HEAD.map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, ...rows),

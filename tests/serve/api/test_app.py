@@ -235,6 +235,7 @@ def test_an_allocation_is_the_upper_end_that_a_risk_asks_for(client):
         ("other", {}, "recommend.intervals", "model"),
         ("cpu", {"risk": 0.2, "target": "cpuu"}, "recommend.target", "target"),
         ("cpu", {"resource": "gpu"}, "question.value", "resource"),
+        ("cpu", {"risk": 0.2, "unit": 1.7e308}, "question.value", "unit"),
     ],
 )
 def test_an_allocation_that_the_model_can_not_stand_for_is_refused(client, model, more, code, path):

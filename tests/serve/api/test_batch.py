@@ -113,6 +113,17 @@ def test_too_many_are_told_to_come_again_and_the_golden_forecast_is_not(batcher)
     check.result(10)
 
 
+def test_a_fault_of_ours_does_not_end_the_thread(batcher, monkeypatch):
+    go = held(batcher)
+    asks = [batcher.predict(served(), [series()]) for _ in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(batcher.meters, "drift", lambda *_: 1 / 0)
+        go.set()
+        for future in asks:
+            future.exception(10)
+    assert batcher.predict(served(), [series()]).result(10)
+
+
 def test_whatever_waits_when_it_stops_is_answered():
     batcher = Batcher(Meters())
     batcher.start()

@@ -52,6 +52,8 @@ def test_what_is_no_address_is_refused(url):
 
 def test_nobody_there_is_told():
     with pytest.raises(RunFailed, match="does not answer"):
+        Client("http://host..example").models()
+    with pytest.raises(RunFailed, match="does not answer"):
         Client("http://127.0.0.1:9", tries=1).models()
 
 
