@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gym_jax import metrics as metrics
     from gym_jax import models as models
     from gym_jax import optim as optim
+    from gym_jax import train as train
     from gym_jax.config.load import load_config as load_config
     from gym_jax.data.panel import Panel as Panel
     from gym_jax.data.read import read as read
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from gym_jax.train.checkpoint import save_checkpoint as save_checkpoint
     from gym_jax.train.compile import jit as jit
     from gym_jax.train.find_rate import find_rate as find_rate
-    from gym_jax.train.loop import train as train
     from gym_jax.train.many import Pack as Pack
     from gym_jax.train.many import make_many_epoch as make_many_epoch
     from gym_jax.train.many import member as member
@@ -80,7 +80,6 @@ _HOMES = {
     "Pack": "train.many",
     "stack": "train.many",
     "member": "train.many",
-    "train": "train.loop",
     "save_checkpoint": "train.checkpoint",
     "restore_checkpoint": "train.checkpoint",
     "load_config": "config.load",
@@ -89,7 +88,7 @@ _HOMES = {
     "evaluate_run": "run.evaluate",
     "predict_run": "run.predict",
 }
-_MODULES = ("allocate", "data", "inference", "losses", "metrics", "models", "optim")
+_MODULES = ("allocate", "data", "inference", "losses", "metrics", "models", "optim", "train")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

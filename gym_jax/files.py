@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gym_jax.errors import StorageError
@@ -28,7 +28,8 @@ def whole_file(path: str | Path, suffix: str = "") -> Iterator[tuple[Path, Path]
             f"{path} can not be written: {error.strerror or error}", hint="does its folder exist, with room?"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing is left
+            temporary.unlink()
 
 
 def write_synced(path: Path, text: str) -> None:

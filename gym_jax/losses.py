@@ -174,7 +174,7 @@ def outputs_of(kind: str, settings: Mapping[str, Any], *, classes: int = 0) -> i
             hint="it is for labels; numbers are forecast with mae, quantiles or gaussian",
             attempt="loss.kind=mae",
         )
-    return {"quantiles": len(_levels(settings)), "gaussian": 2, "cross_entropy": classes}.get(kind, 1)
+    return {"quantiles": len(_levels(kind, settings)), "gaussian": 2, "cross_entropy": classes}.get(kind, 1)
 
 
 def point_of(kind: str, settings: Mapping[str, Any]) -> Callable[[Array], Array]:
@@ -187,9 +187,8 @@ def point_of(kind: str, settings: Mapping[str, Any]) -> Callable[[Array], Array]
     Array([ 0., 10.], dtype=float32)
     """
     _refuse_unknown(kind)
-    middle = nearest_level(_levels(settings), 0.5)
     points: dict[str, Callable[[Array], Array]] = {
-        "quantiles": lambda prediction: _sorted(prediction)[..., middle],
+        "quantiles": lambda prediction: _sorted(prediction)[..., nearest_level(_levels(kind, settings), 0.5)],
         "gaussian": lambda prediction: prediction[..., 0],
         "cross_entropy": lambda prediction: prediction.argmax(-1),
     }
@@ -208,7 +207,7 @@ def quantiles_of(
     >>> levels, view(jnp.array([1.0, 4.0, 2.0]))
     ((0.1, 0.5, 0.9), Array([1., 2., 4.], dtype=float32))
     """
-    levels = _levels(settings) if levels is None or kind == "quantiles" else tuple(levels)
+    levels = _levels(kind, settings) if levels is None or kind == "quantiles" else tuple(levels)
     if kind == "quantiles":
         return levels, _sorted
     if kind == "gaussian":
@@ -252,8 +251,9 @@ def _sorted(prediction: Array) -> Array:
     return jnp.sort(prediction, axis=-1)
 
 
-def _levels(settings: Mapping[str, Any]) -> tuple[float, ...]:
-    return tuple(settings["levels"] if "levels" in settings else signature(quantiles).parameters["levels"].default)
+def _levels(kind: str, settings: Mapping[str, Any]) -> tuple[float, ...]:
+    own = settings if kind == "quantiles" else {}  # what another loss calls so is its own
+    return tuple(own.get("levels", signature(quantiles).parameters["levels"].default))
 
 
 def loss_of(kind: str) -> Callable[..., Array]:

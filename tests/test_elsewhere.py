@@ -11,6 +11,7 @@ from conftest import ROOT
 from posix_only import at_import, hanging, marked, parsed, used_by
 
 from gym_jax import files
+from gym_jax.errors import StorageError
 from gym_jax.locks import FAR, claim, release, try_lock, wait_for_lock
 
 LIBRARY = {
@@ -153,12 +154,17 @@ def test_places_are_claimed_apart_and_given_back(system, tmp_path):
 
 
 def test_without_any_locks_the_error_says_so(monkeypatch, tmp_path):
-    from gym_jax.errors import StorageError
-
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", None)
     with (tmp_path / "lock").open("w") as file, pytest.raises(StorageError, match="no locks on files"):
         try_lock(file)
+
+
+@pytest.mark.parametrize("name", ["file/x.csv", "x" * 253])
+def test_where_nothing_can_be_written_the_error_says_so(name, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="can not be written"), files.whole_file(tmp_path / name) as (_, temporary):
+        temporary.write_text("")
 
 
 def test_windows_syncs_no_folder_and_opens_files_to_write(monkeypatch, tmp_path):

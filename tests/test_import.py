@@ -1,6 +1,7 @@
 """`import gym_jax` is light, complete and opens no device; the research use of the README runs."""
 
 import doctest
+import importlib
 import subprocess
 import sys
 
@@ -40,6 +41,11 @@ def test_every_public_name_resolves_and_is_documented():
         value = getattr(gym_jax, name)
         assert name == "__version__" or value.__doc__, name
     assert dir(gym_jax) == sorted(gym_jax.__all__)
+
+
+def test_train_is_the_package_whatever_was_asked_for_before(monkeypatch):
+    monkeypatch.delattr(gym_jax, "train", raising=False)
+    assert gym_jax.train is importlib.import_module("gym_jax.train")
 
 
 def test_type_checkers_see_the_same_names():

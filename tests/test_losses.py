@@ -324,6 +324,13 @@ def test_the_point_of_other_forecasts():
     np.testing.assert_array_equal(point_of("cross_entropy", {})(prediction), [1, 0])
 
 
+def test_levels_of_another_loss_are_its_own():
+    settings = {"levels": 3}
+    assert outputs_of("mae", settings) == 1
+    assert point_of("mae", settings)(jnp.ones(2)).tolist() == [1, 1]
+    assert quantiles_of("mae", settings)[0] == ()
+
+
 def test_quantiles_that_cross_are_exchanged():
     levels, view = quantiles_of("quantiles", {"levels": (0.1, 0.5, 0.9)})
     crossed = jnp.array([[3.0, 1.0, 2.0]])

@@ -27,6 +27,10 @@ NEAR = 8.0
 """With a floor or a reaction only prices are tried that lie no further than this factor from the best so far."""
 
 
+SETTLES, SETTLED = 10, 1e-6
+"""How often, at most, a margin is found again under its own reactions, and by how much it may still change."""
+
+
 class Offer(NamedTuple):
     """The choices of one workload, a row for each decision from validation to the end."""
 
@@ -150,13 +154,16 @@ def tune(
     used = np.nanmean(np.concatenate([one.usage[: span.test] for one, span in zip(workloads, parts, strict=True)]))
     best, least = Price(float(used), share=protocol.share), np.inf
 
-    def attempt(price: Price) -> None:
-        nonlocal best, least
-        outcomes = [
+    def outcomes_of(price: Price) -> list[Outcome]:
+        return [
             outcome
             for offer, one, span in zip(offers, workloads, parts, strict=True)
             if (outcome := _on_validation(offer, price, one, span, protocol)) is not None
         ]
+
+    def attempt(price: Price) -> None:
+        nonlocal best, least
+        outcomes = outcomes_of(price)
         margin = scale_at(outcomes, risk)
         plain = (price.floor, price.reaction) == (best.floor, best.reaction)
         if (cost := margin * ratio(outcomes)) < (least if plain else PAYS * least):
@@ -169,6 +176,10 @@ def tune(
         near = [price for price in prices if middle / NEAR <= price <= middle * NEAR]
         for value, violation in itertools.product(others, near):
             attempt(best._replace(**{name: value, "violation": float(violation * used), "margin": 1.0}))
+    for _ in range(SETTLES if best.reaction else 0):  # under a margin there is less to react to
+        best = best._replace(margin=best.margin * (factor := scale_at(outcomes_of(best), risk)))
+        if abs(factor - 1) < SETTLED:
+            break
     return best
 
 

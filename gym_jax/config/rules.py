@@ -25,7 +25,14 @@ def find_conflicts(config: Config) -> list[ConfigError]:
     def refuse(message: str, hint: str, attempt: str) -> None:
         out.append(ConfigError(message, hint=hint, attempt=f"gymjax train ... {attempt}", code="config.conflict"))
 
-    train, kind = config.train, config.optim.kind
+    train, kind, horizon = config.train, config.optim.kind, config.task.horizon
+    for name in ("val_steps", "test_steps"):
+        if 0 < (steps := getattr(config.data.split, name)) < horizon:
+            refuse(
+                f"data.split.{name}={steps} holds no window of task.horizon={horizon}",
+                "a window belongs to the part in which all of its targets lie",
+                f"data.split.{name}={horizon}",
+            )
     if config.task.statistic in ("p95", "mean") and config.data.scale.log1p:
         refuse(
             f"task.statistic={config.task.statistic} does not go with data.scale.log1p",

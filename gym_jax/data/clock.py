@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gym_jax.data.formats.table import coded, first_rows
 from gym_jax.data.panel import Clock
 from gym_jax.data.reading import Reading, TimeUnit
 from gym_jax.data.spelling import fitting_format, other_reading
@@ -51,7 +52,7 @@ def read_times(column: Any, name: str, reading: Reading | None = None, *, where:
     reading = reading or Reading()
     said = f"time column `{shown(name)}` of {where}"
     values, codes = _distinct(column)
-    place = Place(name, said, None if codes is None else _first_rows(codes, len(values)))
+    place = Place(name, said, None if codes is None else first_rows(codes, len(values)))
     blank = np.asarray(values.isna())
     if codes is not None or values.dtype == object:
         blank = blank | np.asarray(values == "")
@@ -79,15 +80,8 @@ def _distinct(column: Any) -> tuple[pd.Series, np.ndarray | None]:
         zone_of(column.type.tz)
     if not pa.types.is_dictionary(column.type):
         return column.to_pandas().reset_index(drop=True), None
-    column = column.combine_chunks()
-    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return pd.Series(column.dictionary.to_pylist(), dtype=object), codes
-
-
-def _first_rows(codes: np.ndarray, count: int) -> np.ndarray:
-    rows = np.zeros(count + 1, np.int64)  # the last for -1, which is no value
-    rows[codes[::-1]] = np.arange(len(codes))[::-1]
-    return rows[:-1]
+    codes, words = coded(column)
+    return pd.Series(words, dtype=object), codes
 
 
 def _read(values: pd.Series, reading: Reading, place: Place) -> Times:
@@ -152,8 +146,9 @@ def _as_numbers(words: pd.Series) -> pd.Series | None:
     number = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*", re.ASCII)
     if not all(isinstance(word, str) and number.fullmatch(word) for word in words):
         return None
-    whole = all(re.fullmatch(r"\s*[+-]?\d{1,18}\s*", word) for word in words)
-    return pd.Series(np.array([int(w) if whole else float(w) for w in words], np.int64 if whole else np.float64))
+    if all(re.fullmatch(r"\s*[+-]?\d{1,19}\s*", word) and abs(int(word)) < 2**63 for word in words):
+        return pd.Series(np.array([int(word) for word in words], np.int64))
+    return pd.Series(np.array([float(word) for word in words]))
 
 
 def _text(words: pd.Series, reading: Reading, place: Place) -> pd.Series:
@@ -185,7 +180,6 @@ def _text(words: pd.Series, reading: Reading, place: Place) -> pd.Series:
             attempt=None if fits is None else command({"time_format": fits}),
             code="data.time_format",
         )
-    several = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)

@@ -75,8 +75,9 @@ def find_columns(
         return _wide(kinds, reading, time, where)
     usual = [plain[name] for name in ID_NAMES if name in plain]
     usual += [plain[name] for name in ID_WORDS if name in plain and kinds[plain[name]] == "text"]
-    id = reading.id or next((name for name in usual if name not in (*reading.target, time)), None)
-    said = {id, time, *reading.past, *reading.known, *reading.static, *reading.categories}
+    said = {time, *reading.past, *reading.known, *reading.static, *reading.categories}
+    id = reading.id or next((name for name in usual if name not in said.union(reading.target)), None)
+    said.add(id)
     left = [name for name, kind in kinds.items() if kind == "number" and name not in said]
     limits = {*(reading.capacity or {}).values(), *_found_limits(left, left).values()}
     open_ = [name for name in left if name not in limits] or left

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym_jax.data.columns import Columns
+from gym_jax.data.columns import Columns, usage_of
 from gym_jax.data.formats import open_table
 from gym_jax.data.formats.arrow import table_of
 from gym_jax.data.formats.table import Table
@@ -39,6 +39,8 @@ class Heap(NamedTuple):
     reading: Reading
     columns: Columns
     notes: tuple[str, ...]
+    wide: Reading | None = None
+    """How wide files were read: which of their columns, now series, are usage."""
 
 
 def convert(
@@ -75,21 +77,24 @@ def convert(
         return write_store(_panels(files, heap), out, group_rows=group_rows, file_rows=file_rows)
 
 
-def _tables(path: str | Path, reading: Reading) -> Iterator[tuple[Table, str, str]]:
-    """Yield the data as tables that fit in memory, each with the id of a series without one, and its name."""
+def _tables(path: str | Path, reading: Reading) -> Iterator[tuple[int, Table, str, str]]:
+    """Yield the data as tables that fit in memory.
+
+    Each with its first row in its file, the id of a series without one, and its name.
+    """
     place = find_place(path)
     if is_remote(path) or (Path(place.root).is_dir() and not _has_other(path)) or place.root.lower().endswith(PARQUET):
         files = parquet_files(place)
         stems = series_names([Path(file.path) for file in files])
         for file in files:
             opened, _ = open_file(place, file, named(Path(file.path)), partitions_of(file.path, place.root))
-            for _, table in portions(place, opened):
-                yield table, stems[Path(file.path)], opened.where
+            for begin, table in portions(place, opened):
+                yield begin, table, stems[Path(file.path)], opened.where
         return
     found = find_files(path)
     stems = series_names(found)
     for one in found:
-        yield open_table(one, reading), stems[one], named(one)
+        yield 0, open_table(one, reading), stems[one], named(one)
 
 
 def _has_other(path: str | Path) -> bool:
@@ -105,14 +110,24 @@ def _spill(path: str | Path, reading: Reading, every: bool, out: Path) -> tuple[
     import pyarrow as pa
 
     counts: Counter[str] = Counter()
+    before: Counter[str] = Counter()  # rows of each series in the portions of a file so far
     notes: dict[str, None] = {}
     first: Rows | None = None
+    nothing = np.empty(0, np.int64)
     limited: set[str] = set()
     with ExitStack() as stack:
         writer = None
-        for table, stem, where in _tables(path, reading):
+        for begin, table, stem, where in _tables(path, reading):
             rows = read_rows(table, reading, stem, where, every=every)
-            first = first or rows._replace(codes=rows.codes[:0], values=rows.values[:0], times=rows.times)
+            if not begin:
+                before.clear()
+            if rows.columns.time is None:  # rows are counted, and not anew in every portion
+                wide = reading.layout == "wide"
+                since = np.array([begin if wide else before[name] for name in rows.ids], np.int64)[rows.codes]
+                rows = rows._replace(times=rows.times._replace(stamps=rows.times.stamps + since))
+            if first is None:  # how it was read, without what
+                first = rows._replace(codes=nothing, values=nothing, limits={})
+                first = first._replace(times=rows.times._replace(stamps=nothing))
             if rows.columns.numeric != first.columns.numeric or rows.times[1:3] != first.times[1:3]:
                 raise DataError(
                     f"{where} has other columns, or times of another kind, than what was read before it",
@@ -124,6 +139,7 @@ def _spill(path: str | Path, reading: Reading, every: bool, out: Path) -> tuple[
             limited |= {name for name, limit in rows.limits.items() if not np.isnan(limit).all()}
             for code, count in zip(*np.unique(rows.codes, return_counts=True), strict=True):
                 counts[rows.ids[code]] += int(count)
+                before[rows.ids[code]] += int(count)
             batch = _as_arrow(rows)
             if writer is None:
                 writer = stack.enter_context(pa.ipc.new_file(str(out), batch.schema))
@@ -178,7 +194,7 @@ def _heap(rows: Rows, reading: Reading, limited: set[str], notes: tuple[str, ...
         time_format=None,
         missing_words=(),
     )
-    return Heap(again, columns, notes)
+    return Heap(again, columns, notes, reading if reading.layout == "wide" else None)
 
 
 def _deal(names: Sequence[str], counts: Counter[str], most: int) -> list[str]:
@@ -241,4 +257,8 @@ def _renamed(rows: Rows, heap: Heap) -> Rows:
     def own(named: Mapping[str, Any]) -> dict[str, Any]:
         return {name.removeprefix("value "): value for name, value in named.items()}
 
-    return rows._replace(limits=own(rows.limits), usage=own(rows.usage), columns=heap.columns, notes=heap.notes)
+    usage = own(rows.usage)
+    if heap.wide is not None:
+        used = {*usage_of(rows.ids, heap.wide)}
+        usage = {"value": np.array([name in used for name in rows.ids])[rows.codes]}
+    return rows._replace(limits=own(rows.limits), usage=usage, columns=heap.columns, notes=heap.notes)

@@ -14,7 +14,6 @@ from gym_jax.errors import DataError
 
 Statistic = Literal["mean", "std", "min", "max", "median"]
 Cycle = Literal["hour", "day", "week", "month", "year"]
-CYCLES = ("hour", "day", "week", "month", "year")
 NANOSECONDS = {"hour": 3_600 * 10**9, "day": 86_400 * 10**9, "week": 7 * 86_400 * 10**9}
 MONDAY = 3 * 86_400 * 10**9
 """Nanoseconds from the last Monday before 1970, a Thursday."""

@@ -76,8 +76,9 @@ class Tally:
         for new in findings:
             old = self.findings.setdefault(new[:2] + new[4:5], new._replace(count=0, total=0, text=""))
             count, total = old.count + new.count, old.total + new.total
-            text = _again(old, new, count, total) if old.text and new.text else old.text or new.text
-            self.findings[new[:2] + new[4:5]] = old._replace(count=count, total=total, text=text)
+            self.findings[new[:2] + new[4:5]] = old._replace(
+                count=count, total=total, text=_again(old, new, count, total)
+            )
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -86,10 +87,11 @@ class Tally:
 
 
 def _again(old: Finding, new: Finding, count: int, total: int) -> str:
-    """Return what two findings say together: the words of one, with both counts where it begins with its own."""
-    begin = f"{new.count:,} of {new.total:,} "
-    if new.text.startswith(begin):
-        return f"{count:,} of {total:,} {new.text.removeprefix(begin)}"
-    if old.text == new.text and not new.text[0].isdigit():
-        return new.text
+    """Return what two findings say together: the words of one, with the counts and the share of both."""
+    said = new if new.text else old
+    begin, share = f"{said.count:,} of {said.total:,} ", f"({said.count / max(said.total, 1):.1%})"
+    if said.text.startswith(begin):
+        return f"{count:,} of {total:,} {said.text.removeprefix(begin)}".replace(share, f"({count / total:.1%})", 1)
+    if not (old.text and new.text) or (old.text == new.text and not new.text[0].isdigit()):
+        return said.text
     return f"{count:,} of {total:,} {new.what}: {new.policy.replace('_', ' ')}, {new.choice}"

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 
 from gym_jax.data.findings import Report
 from gym_jax.data.judge import judge_values
-from gym_jax.data.panel import Clock, Panel, describe_span
+from gym_jax.data.panel import Clock, Panel, describe_span, stamp_of
 from gym_jax.data.reading import Policy, Resample
-from gym_jax.data.regular import Sorted, common_gap, drop_duplicates, keep_step, refuse_span, sort_rows, stamp_of
+from gym_jax.data.regular import Sorted, common_gap, drop_duplicates, keep_step, refuse_span, sort_rows
 from gym_jax.data.resample import parse_step, resample_rows
 from gym_jax.data.words import listed, shown
 from gym_jax.errors import DataError

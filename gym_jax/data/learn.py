@@ -55,8 +55,10 @@ class Learnt(NamedTuple):
         """
         if cases.labels is None:
             assert cases.targets is not None
-            known = ~np.isnan(cases.targets)
-            values = self.target.transform(np.where(known, cases.targets, 0), np.zeros(len(cases), np.int64))
+            shape = len(cases), self.target.shift.shape[1]
+            asked = np.broadcast_to(cases.targets, shape)  # without answers there is one column, whatever is asked
+            known = ~np.isnan(asked)
+            values = self.target.transform(np.where(known, asked, 0), np.zeros(len(cases), np.int64))
             return np.where(known, values, np.float32(0)), known
         codes = self.codes(cases)
         return codes[:, None], (codes >= 0)[:, None]

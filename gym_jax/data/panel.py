@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from gym_jax.data.findings import Finding
+from gym_jax.data.words import shown
+from gym_jax.errors import DataError
 
 Clock = Literal["ns", "step"]
 """`ns`: times are nanoseconds since 1970; `step`: times are plain counts."""
@@ -152,6 +154,18 @@ def join_panels(panels: Sequence[Panel]) -> Panel:
     return replace(first, series=names, offsets=np.concatenate([[0], np.cumsum(lengths)]), **arrays)
 
 
+def refuse_other_step(first: Panel, other: Panel, command: str) -> None:
+    """Raise DataError when two panels of the same data do not count time alike; `command` is whose step may be said."""
+    if (other.step, other.clock, other.zone) != (first.step, first.clock, first.zone):
+        raise DataError(
+            f"series `{shown(other.series[0])}` and others have a step of {other.describe_step()}, "
+            f"those before it one of {first.describe_step()}",
+            hint="series that are read together need one time step: declare it, or resample",
+            attempt=f"{command} ... data.step={first.describe_step().split()[0]}",
+            code="data.irregular",
+        )
+
+
 def describe_span(step: int, clock: Clock) -> str:
     """Return a time step in words, such as `5min`."""
     if clock == "step":
@@ -160,3 +174,8 @@ def describe_span(step: int, clock: Clock) -> str:
         if step % (size * 10**9) == 0:
             return f"{step // (size * 10**9)}{unit}"
     return f"{step}ns"
+
+
+def stamp_of(time: int | np.integer, clock: Clock) -> str:
+    """Return a time as it stands in messages: to the second, or the count."""
+    return str(np.datetime64(int(time), "ns"))[:19] if clock == "ns" else str(time)

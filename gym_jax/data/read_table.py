@@ -1,5 +1,6 @@
 """Rows of tables to judged Cases: each row is a sequence of one step whose channels are its numbers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -9,12 +10,15 @@ import pandas as pd
 from gym_jax.data.cases import CONSTANT, Cases
 from gym_jax.data.columns import usage_of
 from gym_jax.data.findings import Report
-from gym_jax.data.formats.table import Kind, Table
+from gym_jax.data.formats.table import Kind, Table, coded
 from gym_jax.data.judge import judge_values
 from gym_jax.data.reading import Reading
-from gym_jax.data.rows import coded, read_numbers
+from gym_jax.data.rows import read_numbers
 from gym_jax.data.words import listed, shown
 from gym_jax.errors import DataError
+
+WHOLE = 2.0**53
+"""Below it float64 tells every whole number apart."""
 
 
 class Roles(NamedTuple):
@@ -92,7 +96,11 @@ def read_tables(tables: Mapping[str, Table], roles: Roles, reading: Reading, not
 
 def words_of(numbers: np.ndarray) -> np.ndarray:
     """Return numbers as words: 1 and 1.0 are one; the empty word where missing."""
-    return np.array(["" if np.isnan(x) else f"{x:.15g}" for x in numbers.tolist()], object)
+    return np.array(["" if np.isnan(x) else _word(x) for x in numbers.tolist()], object)
+
+
+def _word(x: float) -> str:
+    return str(int(x)) if x.is_integer() and abs(x) < WHOLE else f"{x:.15g}"
 
 
 def raw_frame(tables: Mapping[str, Table]) -> pd.DataFrame:
@@ -104,8 +112,15 @@ def raw_frame(tables: Mapping[str, Table]) -> pd.DataFrame:
         if isinstance(column.dtype, pd.CategoricalDtype):
             frame[name] = column.astype(object)
         elif column.dtype == np.float64 and np.isfinite(column).all() and (column == np.rint(column)).all():
-            frame[name] = column.astype(np.int64)
+            exact = (np.abs(column) < WHOLE).all()
+            frame[name] = column.astype(np.int64) if exact else _digits(tables, name, column)
     return frame
+
+
+def _digits(tables: Mapping[str, Table], name: str, column: pd.Series) -> pd.Series:
+    """Return whole numbers that float64 does not tell apart by their digits; as they are where these are not all."""
+    words = [word for table in tables.values() for word in table.load({name: "text"})[name].to_pylist()]
+    return pd.Series([int(word) for word in words]) if all(map(re.compile(r"-?\d+").fullmatch, words)) else column
 
 
 class _Part(NamedTuple):
@@ -132,7 +147,7 @@ def _load(table: Table, where: str, roles: Roles, measured: Sequence[str], readi
         )
     quantities = [name for name in reading.units if name in measured and table.kinds[name] != "number"]
     wanted: dict[str, Kind] = {name: "text" if name in quantities else "number" for name in measured}
-    wanted |= {name: "number" if table.kinds[name] == "number" else "text" for name in texts}
+    wanted |= {name: "number" if table.kinds[name] == "number" and name != roles.id else "text" for name in texts}
     notes += table.notes
     data = table.load(wanted)
     values = np.empty((len(data), len(measured)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gym_jax.data.findings import Report
-from gym_jax.data.panel import Clock, describe_span
+from gym_jax.data.panel import Clock, describe_span, stamp_of
 from gym_jax.data.reading import Policy
 from gym_jax.data.words import shown
 from gym_jax.errors import DataError
@@ -209,8 +209,3 @@ def _mixed(rows: Sorted, starts: np.ndarray, step: int) -> list[tuple[int, int]]
         if counts.max() >= MIXED * sizes[i]:
             out.append((int(i), int(lengths[np.argmax(counts)])))
     return out
-
-
-def stamp_of(time: int | np.integer, clock: str) -> str:
-    """Return a time as it stands in messages: to the second, or the count."""
-    return str(np.datetime64(int(time), "ns"))[:19] if clock == "ns" else str(time)

@@ -126,7 +126,8 @@ def sha256_of(path: Path) -> str:
 
 def _hidden(path: str, place: Place) -> bool:
     inner = path.removeprefix(place.root)
-    return any(part[:1] in (".", "_") for part in PurePosixPath(inner).parts)
+    said = PurePosixPath(place.root).parts if inner == path else ()  # the root is a glob, which may name such a folder
+    return any(part[:1] in (".", "_") and part not in said for part in PurePosixPath(inner).parts)
 
 
 def partitions_of(path: str, root: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gym_jax.data.clock import Times, read_times
 from gym_jax.data.columns import Columns, find_columns
-from gym_jax.data.formats.table import MISSING, Kind, Table, Wanted
+from gym_jax.data.formats.table import MISSING, Kind, Table, Wanted, coded, first_rows
 from gym_jax.data.reading import Reading
 from gym_jax.data.units import read_quantities, scale_of, unit_in_name
 from gym_jax.data.words import command, listed, shown
@@ -93,15 +93,6 @@ def _load(table: Table, wanted: Wanted, reading: Reading) -> Any:
         return table.load({**wanted, **words})
 
 
-def coded(column: Any) -> tuple[np.ndarray, list[str | None]]:
-    """Return the code of every row of a column of words, -1 where it has none, and the words."""
-    import pyarrow as pa
-
-    column = column.combine_chunks()
-    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes, column.dictionary.to_pylist()
-
-
 def read_numbers(column: Any, name: str, reading: Reading, where: str, notes: list[str]) -> np.ndarray:
     """Return a column as float64 in the unit that is asked for, NaN where missing."""
     import pyarrow as pa
@@ -110,9 +101,8 @@ def read_numbers(column: Any, name: str, reading: Reading, where: str, notes: li
         codes, found = coded(column)
         missing = {*MISSING, *reading.missing_words}
         words = [None if word is None or word.strip() in missing else word for word in found]
-        rows = np.zeros(len(words) + 1, np.int64)
-        rows[codes[::-1]] = np.arange(len(codes))[::-1]
-        values, units = read_quantities(words, reading.units[name], name, where, rows=rows[:-1])
+        rows = first_rows(codes, len(words))
+        values, units = read_quantities(words, reading.units[name], name, where, rows=rows)
         notes.append(f"column `{name}` read in {reading.units[name]} (written in {', '.join(sorted(units)) or 'none'})")
         return np.append(values, np.nan)[codes]
     values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt
 from jaxtyping import Int
 
 from gym_jax.data.groups import check_group, series_rank
-from gym_jax.data.panel import Panel
+from gym_jax.data.panel import Panel, stamp_of
 from gym_jax.data.reading import FORBID, check_words
 from gym_jax.errors import DataError
 from gym_jax.ranges import Share
@@ -195,7 +195,7 @@ def split_by_date(
     for part, text in (("train", val or test), ("val", val), ("test", test)):
         if empty == "error" and text is not None and not getattr(split, part).lengths.any():
             last = panel.stamps(np.arange(len(begin)), end - 1)
-            bounds = [str(np.datetime64(int(t), "ns"))[:19] if panel.clock == "ns" else t for t in _range(panel, last)]
+            bounds = [stamp_of(time, panel.clock) for time in (panel.first.min(), last.max())]
             raise DataError(
                 f"no row lies in the {part} part ({'before' if part == 'train' else 'from'} {text})",
                 hint=f"the data run from {bounds[0]} to {bounds[1]}; val comes before test, test before until",
@@ -231,10 +231,6 @@ def split_by_rank(
     return Split(whole(0, first_cut), whole(first_cut, second_cut), whole(second_cut, count))
 
 
-def _range(panel: Panel, last: np.ndarray) -> tuple[int, int]:
-    return int(panel.first.min()), int(last.max())
-
-
 def _stamp(panel: Panel, text: str) -> int:
     """Return a time of the configuration as the panel counts it."""
     import pandas as pd  # not above: who only scales and cuts has no need of it
@@ -242,6 +238,8 @@ def _stamp(panel: Panel, text: str) -> int:
     try:
         if panel.clock == "step":
             return int(text)
+        if not any(character.isdigit() for character in str(text)):
+            raise ValueError("it names no day")  # pandas takes `today` for the present
         time = pd.Timestamp(text)
         if panel.zone is not None and time.tz is None:
             time = time.tz_localize(panel.calendar_zone or panel.zone)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from gym_jax.data.scale import SMALLEST
+from gym_jax.data.scale import without_rounding
 
 
 @runtime_checkable
@@ -73,6 +73,7 @@ def fit_static(panel: Described, use: Bool[np.ndarray, " series"]) -> StaticEnco
     safe = np.maximum(seen.sum(axis=0), 1)
     mean = np.where(seen, numbers, 0.0).sum(axis=0) / safe
     deviation = np.sqrt((np.where(seen, numbers - mean, 0.0) ** 2).sum(axis=0) / safe)
-    flat = deviation <= SMALLEST * np.maximum(np.abs(mean), np.finfo(np.float64).tiny)
     words = [] if panel.categories is None else panel.categories[use].T.tolist()
-    return StaticEncoder(mean, np.where(flat, 1.0, deviation), tuple(tuple(sorted({*kind} - {""})) for kind in words))
+    return StaticEncoder(
+        mean, without_rounding(deviation, mean, 1.0), tuple(tuple(sorted({*kind} - {""})) for kind in words)
+    )

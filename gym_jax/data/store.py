@@ -13,7 +13,7 @@ import numpy as np
 from gym_jax.data.columns import find_columns
 from gym_jax.data.findings import Tally
 from gym_jax.data.index import Index, Opened, make_index, open_file, read_groups
-from gym_jax.data.panel import Panel, join_panels
+from gym_jax.data.panel import Panel, join_panels, refuse_other_step
 from gym_jax.data.read import judged, series_names, to_panel
 from gym_jax.data.reading import Reading
 from gym_jax.data.remote import File, Place, find_place, parquet_files, partitions_of
@@ -138,8 +138,13 @@ def read_piece(store: Store, piece: Piece) -> Panel:
 
 def read_pieces(store: Store, pieces: Sequence[Piece] | None = None) -> Iterator[tuple[Piece, Panel]]:
     """Yield some pieces, or all, each with its panel, one at a time. Raises DataError as `read_piece` does."""
+    first: Panel | None = None
     for piece in store.pieces if pieces is None else pieces:
-        yield piece, read_piece(store, piece)
+        panel = read_piece(store, piece)
+        first = first or panel.select([0])
+        refuse_other_step(first, panel, "gymjax train")
+        yield piece, panel
+        del panel  # the next one may be as large
 
 
 def read_store(path: str | Path, reading: Reading | None = None, *, every: bool = False, **options: Any) -> Panel:

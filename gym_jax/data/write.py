@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gym_jax.data.panel import Panel
+from gym_jax.data.words import shown
 from gym_jax.errors import ConfigError
 from gym_jax.files import whole_file
 
@@ -50,6 +51,12 @@ def _write_npz(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
+    for name in frame.select_dtypes(["float32", "float64"]):
+        if np.isinf(frame[name]).any():
+            raise ConfigError(
+                f"column `{shown(name)}` holds infinite values, for which JSON has no word",
+                hint="Parquet and CSV have one",
+            )
     plain = frame.astype(dict.fromkeys(frame.select_dtypes(["datetime", "datetimetz"]), str))
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for begin in range(0, len(plain), PORTION):

@@ -10,7 +10,7 @@ import numpy as np
 
 from gym_jax.data.findings import Tally
 from gym_jax.data.index import KEY, Index
-from gym_jax.data.panel import Panel
+from gym_jax.data.panel import Panel, refuse_other_step
 from gym_jax.data.remote import Place, find_place
 from gym_jax.data.words import SENTENCE, shown
 from gym_jax.data.write import panel_frame
@@ -126,15 +126,8 @@ class _Writer:
     def add(self, panel: Panel) -> None:
         import pyarrow as pa
 
-        first = self.panel = self.panel or panel
-        if (panel.step, panel.clock, panel.zone) != (first.step, first.clock, first.zone):
-            raise DataError(
-                f"series `{shown(panel.series[0])}` and others have a step of {panel.describe_step()}, "
-                f"those before it one of {first.describe_step()}",
-                hint="series that are read together need one time step: declare it, or resample",
-                attempt=f"gymjax data convert ... data.step={first.describe_step().split()[0]}",
-                code="data.irregular",
-            )
+        first = self.panel = self.panel or panel.select([0])
+        refuse_other_step(first, panel, "gymjax data convert")
         frame = panel_frame(panel)
         owner = np.searchsorted(panel.offsets, np.flatnonzero(panel.mask.any(axis=1)), side="right") - 1
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)

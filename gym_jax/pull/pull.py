@@ -49,7 +49,8 @@ def pull_prometheus(
     asked = {"url": server.url, **request._asdict(), "end": request.end if end_said else None, "last": request.end}
     clock = greet(server, wait)
     with open_pages(path, asked) as (pages, begun):
-        request = request._replace(end=begun["last"])
+        # pages are numbered by the order of the queries they were begun with
+        request = request._replace(end=begun["last"], queries=begun["queries"])
         found, kept = {}, 0
         for number, (column, query) in enumerate(request.queries.items()):
             own, old = _pull_query(server, request, number, column, query, pages, tell, wait)
@@ -139,7 +140,7 @@ def _open_note(server: Server) -> list[str]:
     """Return a note when a token or password went over a network that anybody may listen to."""
     host = urlsplit(server.url).hostname
     if (
-        "Authorization" not in server.headers
+        not any(name.lower() == "authorization" for name in server.headers)
         or server.url.startswith("https:")
         or host in ("127.0.0.1", "::1", "localhost")
     ):

@@ -104,9 +104,9 @@ def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFold
     """
     below = Path(ROOT if root is None else root).expanduser()
     if str(path) == "latest":
-        found = sorted(below.glob(f"*/{ALLOCATION}"), key=lambda file: file.stat().st_mtime)
+        found = [RunFolder(file.parent) for file in below.glob(f"*/{ALLOCATION}")]
         if found:
-            return RunFolder(found[-1].parent)
+            return max(found, key=lambda run: (run.began(), run.path))
     elif (named := allocation_at(path, root)) is not None:
         return named
     forecast = any((place / "config.yaml").is_file() for place in (Path(path).expanduser(), below / Path(path)))

@@ -14,6 +14,9 @@ from gym_jax.run.recent import lengthened, since_training
 from gym_jax.run.runs import open_run
 from gym_jax.run.task import need_forecast
 
+COLUMNS = ("target", "value", "forecast", "low", "high", "surprise", "p_value", "anomaly")
+"""Of the table, behind id and time."""
+
 
 def find_anomalies(
     run: str | Path | RunFolder, *, data: str | Path | None = None, rate: float = 0.001, every: bool = False
@@ -80,7 +83,8 @@ def find_anomalies(
                 "anomaly": p_value <= rate,
             }
             frames.append(pd.DataFrame(columns))
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    names = [panel.id_name, panel.time_name, *COLUMNS]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
     if panel.zone and len(frame):
         frame[panel.time_name] = frame[panel.time_name].dt.tz_localize("UTC")
     frame.attrs |= {"step": trained.step, "weights": trained.weights, "rate": rate}

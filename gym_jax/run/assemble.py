@@ -222,8 +222,8 @@ def shape_of(prepared: Prepared) -> Shape:
 def build_model(config: Config, shape: Shape) -> Any:
     """Return the configured Flax module: with the outputs of its loss, in the type to compute in."""
     kind, loss = config.loss.kind, settings(config.loss)
-    own = {"outputs": outputs_of(kind, loss, classes=shape.classes), "form": form_of(kind, loss)}
-    own["dtype"] = config.train.compute_dtype
+    head = {"outputs": outputs_of(kind, loss, classes=shape.classes), "form": form_of(kind, loss)}
+    own: dict[str, Any] = {**head, "dtype": config.train.compute_dtype}
     given = {name: value for name, value in own.items() if name in MODELS[config.model.kind].fields}
     return model_of(config.model.kind, config, shape, {**settings(config.model), **given})
 

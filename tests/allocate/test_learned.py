@@ -10,7 +10,8 @@ from usages import daily, workload
 from gym_jax.allocate.frontier import ratio_at
 from gym_jax.allocate.hours import by_the_hour
 from gym_jax.allocate.learned import Recipe, forecast
-from gym_jax.allocate.offers import block_of, learn_from, offers_of, tune
+from gym_jax.allocate.offers import _on_validation, block_of, learn_from, offers_of, tune
+from gym_jax.allocate.outcome import figures
 from gym_jax.allocate.policies import maximum, oracle
 from gym_jax.allocate.price import Price, blend, candidates, choose, covered, react
 from gym_jax.allocate.protocol import Protocol, spans
@@ -159,6 +160,20 @@ def test_a_workload_with_a_gap_is_not_called_young(crowd, learned):
     assert why(0).startswith("covered ")
     assert why(1) == "hours of the last day were not seen: highest so far x 1.2"
     assert why(0, days=0.5) == "0.5 days are too few to learn from: highest so far x 1.2"
+
+
+def test_a_margin_holds_the_risk_under_its_own_reactions(crowd, learned):
+    jump = np.where(np.arange(16 * 288) < 9 * 288, 1, 3)  # within the days that are tuned on
+    growing = [one._replace(usage=one.usage * jump) for one in crowd]
+    parts = spans(growing, PROTOCOL)
+    offers = offers_of([learned] * 4, growing, parts, PROTOCOL)
+    price = tune(offers, growing, parts, PROTOCOL, 0.01, floors=(0.0,), reactions=(0.3,))
+    assert price.reaction == 0.3
+    outcomes = [
+        _on_validation(offer, price, one, span, PROTOCOL)
+        for offer, one, span in zip(offers, growing, parts, strict=True)
+    ]
+    assert 0.008 < figures(outcomes).violation <= 0.01
 
 
 def test_too_little_history_is_said(crowd):

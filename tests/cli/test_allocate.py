@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from usages import daily
 from gym_jax.allocate.learned import LEVELS
 from gym_jax.allocate.price import fine_levels
 from gym_jax.cli import main
-from gym_jax.run.allocation import RISKS
+from gym_jax.run.allocation import RISKS, find_allocation, load_allocation
+from gym_jax.run.folder import RunFolder
 
 SMALL = ["--epochs=2", "--val-days=3"]
 
@@ -187,8 +189,6 @@ def test_runs_are_listed_with_what_was_learned(trained, capsys):
 
 
 def test_what_is_kept_is_what_was_learned(trained):
-    from gym_jax.run.allocation import find_allocation, load_allocation
-
     folder = find_allocation("first", trained)
     kept = load_allocation(folder)
     assert set(kept.judgement.prices) == {0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001}
@@ -247,3 +247,11 @@ def test_errors_say_what_to_do_and_leave_nothing(words, code, said, usage, old, 
     lines = [line.split(":")[0] for line in err.splitlines() if ":" in line]
     assert [word for word in lines if word in ("error", "hint", "try")] == ["error", "hint", "try"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_latest_allocation_is_the_one_that_was_begun_last(tmp_path):
+    for name, began in (("first", "2026-03-01"), ("second", "2026-03-02")):
+        (tmp_path / name).mkdir()
+        RunFolder(tmp_path / name).write_json("allocation.json", {"began": f"{began}T00:00:00.000+00:00"})
+    os.utime(tmp_path / "second/allocation.json", (1, 1))  # as a copy may have it
+    assert find_allocation("latest", tmp_path).path.name == "second"

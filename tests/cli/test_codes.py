@@ -258,7 +258,7 @@ def test_a_run_of_that_name_wins(here, capsys):
     (here / "runs" / "data.gaps").mkdir(parents=True)
     (here / "runs" / "data.gaps" / "config.yaml").write_text("a")
     assert main(["explain", "data.gaps"]) == 4
-    assert "data.gaps/config.yaml can not be read" in capsys.readouterr().err
+    assert "runs/data.gaps is no run" in capsys.readouterr().err
 
 
 def test_options_of_runs_do_not_go_with_a_code(here, capsys):

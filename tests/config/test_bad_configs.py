@@ -476,6 +476,12 @@ BAD = {
         f"hint: it has {keys('data.split')}",
         "try: gymjax config show data",
     ),
+    "a test part without room for a window": (
+        file("data:\n  split:\n    kind: steps\n    test_steps: 6\n"),
+        "error: data.split.test_steps=6 holds no window of task.horizon=12",
+        "hint: a window belongs to the part in which all of its targets lie",
+        "try: gymjax train ... data.split.test_steps=12",
+    ),
     "a setting of another split": (
         file("data:\n  split:\n    val_steps: 3\n"),
         "error: `data.split` (from `bad.yaml`): val_steps belongs to kind=steps, this is kind=share",

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from gym_jax.data.cases import join_cases
+from gym_jax.data.formats import open_table
 from gym_jax.data.formats.arrow import open_frame
 from gym_jax.data.learn import Learnt, learn
 from gym_jax.data.read_cases import Asked, cases_of_tables, read_cases
@@ -127,12 +128,35 @@ def test_several_tables_are_one_and_a_row_is_found_again(tmp_path):
 
 
 def test_the_table_as_it_stands_keeps_its_whole_numbers(table):
-    from gym_jax.data.formats import open_table
-
     frame = raw_frame({"t": open_table(table, Reading())})
     assert frame["size"].tolist() == [10, 20, 30, 40]
     assert frame["size"].dtype == np.int64
     assert frame.columns.tolist() == TABLE.splitlines()[0].split(",")
+
+
+def test_ids_of_many_digits_stay_apart(tmp_path):
+    ids = [2**53 + 1, 2**53 + 3, 10**15 + 1]
+    frame = pd.DataFrame(
+        {"id": ids, "load": [1.0, 2.0, 4.0], "rank": [10**15, 10**15 + 1, 7], "huge": [1e20, 1.0, 2.0]}
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for path in (tmp_path / "t.parquet", tmp_path / "t.csv"):
+        cases = read_cases(path, Reading(target="rank"), CLASSIFY)
+        assert cases.names == tuple(map(str, ids))
+        assert cases.labels.tolist() == ["1000000000000000", "1000000000000001", "7"]
+        found = raw_frame({"t": open_table(path, Reading())})
+        assert found["id"].tolist() == ids
+        assert found["huge"].tolist() == [1e20, 1, 2]
+
+
+def test_cases_without_their_answers_are_scaled_as_those_with(table):
+    two = Reading(target=("share", "load"))
+    learnt = learn(read_cases(table, two, REGRESS))
+    bare = read_cases(table, Reading(target=("no", "such"), static="size"), Asked("regress", needed=False, exact=True))
+    values, known = learnt.answers(bare)
+    assert values.shape == known.shape == (4, 2)
+    assert not known.any()
 
 
 def test_sequences_end_together_and_their_label_is_asked(sequences):

@@ -40,6 +40,11 @@ def test_a_time_is_good_to_a_nanosecond():
     assert read_times(["2026-01-01T00:00:00.123456789"], "ds").stamps.tolist() == [SECOND * 10**9 + 123_456_789]
 
 
+def test_nanoseconds_as_text_keep_every_digit():
+    times = [SECOND * 10**9 + 1, SECOND * 10**9 + 10_000_002]
+    assert read_times(pd.Series(list(map(str, times))), "ds").stamps.tolist() == times
+
+
 @pytest.mark.parametrize(
     ("times", "note"),
     [

@@ -106,17 +106,19 @@ def test_the_thread_ends_with_the_block():
 
 def test_what_pieces_have_found_is_told_as_of_all():
     found = Tally()
-    for count in (17, 17, 0, 3):
+    for count in (17, 17, 0, 3, 0):
         gaps = Finding("gaps", "mask", count, 1728, "time slots", f"{count} of 1,728 time slots are missing: masked")
         order = Finding("unsorted", "sort", count, 100, "rows", "rows were not sorted: sorted" if count else "")
         blank = Finding("missing", "mask", count, 50, "values", f"{count} target values are missing" if count else "")
-        told = [gaps._replace(text=gaps.text if count else ""), order, blank]
+        above = Finding("above_capacity", "keep", count, 40, "values", f"{count} of 40 values ({count / 40:.1%}): kept")
+        told = [one._replace(text=one.text if count else "") for one in (gaps, order, blank, above)]
         found.add(["times are counts", *(one.text for one in told if one.text)], told)
     assert found.said == (
         "times are counts",
-        "37 of 6,912 time slots are missing: masked",
+        "37 of 8,640 time slots are missing: masked",
         "rows were not sorted: sorted",
-        "37 of 200 values: missing, mask",
+        "37 of 250 values: missing, mask",
+        "37 of 200 values (18.5%): kept",
     )
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from tolerances import FLOAT64
 
 from gym_jax.data import Panel, Scaler, make_windows
-from gym_jax.data.features import CYCLES, add_features, extend
+from gym_jax.data.features import Cycle, add_features, extend
 from gym_jax.errors import DataError
 
+CYCLES = get_args(Cycle)
 ROLLING = [(window, statistic) for window in (1, 4, 7) for statistic in ("mean", "std", "min", "max", "median")]
 NUMPY = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max, "median": np.median}
 HOUR = 3_600 * 10**9

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pyarrow import ipc
 
 from gym_jax.data import FORMATS, Reading, read, read_frame
-from gym_jax.errors import GymJaxError
+from gym_jax.data.write import write_frame
+from gym_jax.errors import ConfigError, GymJaxError
 
 HOUR = 3_600 * 10**9
 MIDNIGHT = int(np.datetime64("2026-01-01", "ns").astype(np.int64))
@@ -381,6 +382,14 @@ def test_a_row_longer_than_a_block(tmp_path):
     assert panel.series == tuple(names)
     days, machines = np.tile([1, 2, 3], 40_000), np.repeat(np.arange(40_000), 3)
     assert (panel.values[:, 0] == days * 1e15 + machines + 0.125).all()
+
+
+def test_json_has_no_word_for_infinity_and_nothing_is_left(tmp_path):
+    frame = pd.DataFrame({"cpu": [1.0, np.inf]})
+    with pytest.raises(ConfigError, match="column `cpu` holds infinite values"):
+        write_frame(frame, tmp_path / "cpu.jsonl")
+    assert not list(tmp_path.iterdir())
+    assert pd.read_csv(write_frame(frame, tmp_path / "cpu.csv")).equals(frame)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".feather", ".jsonl"])

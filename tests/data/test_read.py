@@ -74,6 +74,13 @@ def test_a_wide_file_is_one_series_per_column(tmp_path):
     assert read(file, layout="wide", target=["y"]).values.ravel().tolist() == [10, 20, 0, 30]
 
 
+def test_a_column_that_is_a_category_names_no_series(tmp_path):
+    (tmp_path / "cpu.csv").write_text("ds,host,cpu\n2026-01-01 00:00,a,1\n2026-01-01 01:00,a,2\n")
+    assert read(tmp_path / "cpu.csv").series == ("a",)
+    panel = read(tmp_path / "cpu.csv", categories="host")
+    assert (panel.series, panel.categories.tolist()) == (("cpu",), [["a"]])
+
+
 @pytest.mark.parametrize("pattern", ["", "*.csv"])
 def test_files_without_an_id_column_are_series_named_after_the_file(tmp_path, pattern):
     (tmp_path / "second.csv").write_text("ds,value\n2026-01-01 05:00,3\n2026-01-01 06:00,4\n")

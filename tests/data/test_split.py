@@ -222,6 +222,10 @@ def test_dates_are_the_same_for_all_series():
             "error: `2026-01-01T05:00Z` is no time of these data: the data carry no time zone\n"
             "hint: such as 2026-01-31T12:00",
         ),
+        (
+            {"test": "today"},
+            "error: `today` is no time of these data: it names no day\nhint: such as 2026-01-31T12:00",
+        ),
     ],
 )
 def test_a_date_that_divides_nothing_is_refused(dates, words):

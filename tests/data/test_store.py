@@ -2,15 +2,17 @@
 
 import json
 import sys
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gym_jax.data import generate_frame, read
+from gym_jax.data import generate_frame, index, read
 from gym_jax.data.convert import convert
 from gym_jax.data.index import KEY
+from gym_jax.data.remote import find_place, parquet_files
 from gym_jax.data.store import open_store, read_pieces, read_store
 from gym_jax.errors import ConfigError, DataError, MissingExtra
 
@@ -149,8 +151,8 @@ def test_an_index_that_does_not_fit_its_rows_is_refused(folder, tmp_path):
         json.dumps({**true, "end": [end + 1 for end in true["end"]]}).encode(),
         json.dumps({**true, "begin": [2**70, *true["begin"][1:]]}).encode(),
     ]
-    for index in wrong:
-        pq.write_table(table.replace_schema_metadata({KEY: index}), tmp_path / "cpu.parquet")
+    for kept in wrong:
+        pq.write_table(table.replace_schema_metadata({KEY: kept}), tmp_path / "cpu.parquet")
         with pytest.raises(DataError, match=r"the index in `cpu.parquet` does not fit"):
             open_store(tmp_path, **TARGET)
     other = {**true, "names": [f"other-{n}" for n in range(len(true["names"]))]}
@@ -182,6 +184,50 @@ def test_a_column_that_is_blank_in_one_piece_stays(tmp_path):
     store = open_store(tmp_path, target=("cpu",), past=("memory",))
     assert [panel.channels for _, panel in read_pieces(store)] == [("cpu", "memory")] * 2
     assert_same([panel for _, panel in read_pieces(store)], read(tmp_path, target=("cpu",), past=("memory",)))
+
+
+def test_wide_columns_are_judged_each_by_its_own_name(tmp_path):
+    times = pd.date_range("2026-01-05", periods=4, freq="5min")
+    frame = pd.DataFrame({"ds": times, "cpu_usage": [1.0, 2, 3, 4], "temperature": [-1.0, 2, -3, 4]})
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    convert(tmp_path / "wide.csv", tmp_path / "out", layout="wide")
+    assert_same([read_store(tmp_path / "out")], read(tmp_path / "wide.csv", layout="wide"))
+    frame.assign(cpu_usage=-1.0).to_csv(tmp_path / "wide.csv", index=False)
+    with pytest.raises(DataError, match="4 values of usage are negative"):
+        convert(tmp_path / "wide.csv", tmp_path / "other", layout="wide")
+
+
+def test_rows_without_times_are_counted_on_from_portion_to_portion(tmp_path, monkeypatch):
+    monkeypatch.setattr(index.portions, "__defaults__", (3,))
+    (tmp_path / "in").mkdir()
+    frame = pd.DataFrame({"unique_id": list("aabab" * 3), "cpu": np.arange(15.0)})
+    frame.to_parquet(tmp_path / "in" / "rows.parquet", index=False, row_group_size=3)
+    convert(tmp_path / "in", tmp_path / "out", time_unit="step")
+    assert_same([read_store(tmp_path / "out", time="step", time_unit="step")], read(tmp_path / "in", time_unit="step"))
+    cells = np.arange(10.0)
+    wide = pd.DataFrame({"a": cells, "b": np.where((cells == 0) | (cells == 4), np.nan, cells)})
+    wide.to_parquet(tmp_path / "in" / "rows.parquet", index=False, row_group_size=5)
+    convert(tmp_path / "in", tmp_path / "wide", time_unit="step", layout="wide")
+    whole = read(tmp_path / "in", time_unit="step", layout="wide")
+    assert_same([read_store(tmp_path / "wide", time="step", time_unit="step")], whole)
+
+
+def test_pieces_of_different_steps_are_refused(tmp_path):
+    for name, step in (("a", "5min"), ("b", "10min")):
+        frame = pd.DataFrame({"unique_id": name, "ds": pd.date_range("2026-01-05", periods=4, freq=step), "cpu": 1.0})
+        frame.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    with pytest.raises(DataError, match="series `b` and others have a step of 10min, those before it one of 5min"):
+        read_store(tmp_path)
+    assert read_store(tmp_path, step="5min").lengths.tolist() == [4, 7]
+
+
+def test_a_glob_below_a_hidden_folder_is_what_was_asked_for(tmp_path):
+    frame = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2026-01-05", periods=4, freq="5min"), "cpu": 1.0})
+    for name in ("_raw/a", "_raw/x/b", "_raw/_old/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        frame.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    found = parquet_files(find_place(tmp_path / "_raw" / "**" / "*.parquet"))
+    assert [PurePath(file.path).stem for file in found] == ["a", "b"]
 
 
 def test_static_words_capacities_and_units_are_kept(tmp_path):

@@ -107,6 +107,17 @@ def test_an_interrupted_pull_goes_on_to_the_same_bytes(fake, tmp_path, small_pag
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cpu.parquet", "whole.parquet"]
 
 
+def test_the_pages_of_a_query_stay_its_own_when_the_queries_are_said_in_another_order(fake, tmp_path, small_pages):
+    fake.series["memory"] = [(labels("web-1"), wave(2)), (labels("web-0"), wave(3))]
+    with serving(fake) as url:
+        server, queries = make_server(url), ("cpu", "memory")
+        pull_prometheus(server, ask(queries), tmp_path / "whole.parquet")
+        with pytest.raises(KeyboardInterrupt):
+            pull_prometheus(server, ask(queries), tmp_path / "cpu.parquet", watch=stop_at("memory: 7 "))
+        pull_prometheus(server, ask(queries[::-1]), tmp_path / "cpu.parquet")
+    assert (tmp_path / "cpu.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
 def test_a_damaged_page_is_pulled_again(fake, tmp_path, small_pages):
     pulled(fake, tmp_path / "whole.parquet")
     with serving(fake) as url:
@@ -368,6 +379,19 @@ def test_what_the_server_says_besides_is_told_once(fake, tmp_path, small_pages):
         "the server says: a store did not answer",
         "the server says: no counter",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "header", "notes"),
+    [
+        ("http://prometheus:9090", "authorization: Bearer token", 1),
+        ("https://prometheus", "authorization: Bearer token", 0),
+        ("http://localhost:9090", "Authorization: Bearer token", 0),
+        ("http://prometheus:9090", "X-Scope-OrgID: team", 0),
+    ],
+)
+def test_a_token_that_goes_unencrypted_is_told_however_its_header_is_written(url, header, notes):
+    assert len(own_pull._open_note(make_server(url, [header]))) == notes
 
 
 def test_a_long_query_is_sent_as_a_form(fake, tmp_path):

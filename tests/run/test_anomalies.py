@@ -57,6 +57,13 @@ def test_a_spike_in_the_newest_row_is_the_most_surprising(run, tmp_path, capsys)
     assert "of 360 values flagged at a rate of 0.01" in capsys.readouterr().out
 
 
+def test_without_a_new_row_the_table_is_empty_and_has_its_columns(run, tmp_path):
+    small_frame(720).to_csv(tmp_path / "old.csv", index=False)
+    frame = find_anomalies(run, data=tmp_path / "old.csv", rate=0.01)
+    assert len(frame) == 0
+    assert list(frame) == list(find_anomalies(run, rate=0.01))
+
+
 @pytest.mark.parametrize(("rate", "message"), [(0.0, "a rate of 0"), (1e-6, "can not be told from")])
 def test_a_rate_that_can_not_be_is_refused(rate, message, run):
     with pytest.raises(ConfigError, match=message):

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from gym_jax.data.units import QUANTITY, kinds_of, usual_unit
 from gym_jax.data.words import SENTENCE, command, shown
 from gym_jax.errors import DataError, GymJaxError
@@ -27,6 +29,22 @@ class Table(NamedTuple):
     defaults: Mapping[str, Any] = {}
     """What the format itself says of its columns, as fields of Reading."""
     notes: tuple[str, ...] = ()
+
+
+def coded(column: Any) -> tuple[np.ndarray, list[str | None]]:
+    """Return the code of every row of a column of words, -1 where it has none, and the words."""
+    import pyarrow as pa
+
+    column = column.combine_chunks()
+    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes, column.dictionary.to_pylist()
+
+
+def first_rows(codes: np.ndarray, count: int) -> np.ndarray:
+    """Return the first row of each of so many words; 0 of one that no row has."""
+    rows = np.zeros(count + 1, np.int64)  # the last for -1, which is no word
+    rows[codes[::-1]] = np.arange(len(codes))[::-1]
+    return rows[:-1]
 
 
 class readable:
