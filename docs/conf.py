@@ -1,6 +1,5 @@
 """How the site is built: Sphinx over the Markdown pages here, and over pages that are made of the code itself."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, get_args, get_origin
@@ -11,7 +10,8 @@ from sphinx.util import typing
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from made import write_pages  # noqa: E402 - it lies beside this file
+from links import name_files  # noqa: E402 - these lie beside this file
+from made import write_pages  # noqa: E402
 
 import gym_jax  # noqa: E402
 
@@ -25,6 +25,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_show_sourcelink = False
 html_copy_source = False
+html_show_copyright = False
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # a page may begin a section with its table
@@ -38,13 +39,10 @@ autodoc_default_options = {"members": True}
 maximum_signature_line_length = 90
 autodoc_class_signature = "mixed"
 
-OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)#]+)(?:#[^)]*)?\)")
-"""A link out of `docs/`: to a file of the project that the site does not hold."""
 
-
-def name_files(app, name, source):
-    """Turn links to other files of the project into their paths: the site stands without the project."""
-    source[0] = OUTSIDE.sub(lambda found: f"{found[1]} (`{found[2]}` in the project)", source[0])
+def rewrite_links(app, name, source):
+    """Turn links to other files of the project into their paths."""
+    source[0] = name_files(source[0], name)
 
 
 BOUNDS = {"Ge": ">=", "Gt": ">", "Le": "<=", "Lt": "<"}
@@ -90,7 +88,7 @@ def leave_out_linen(app, what, name, thing, options, signature, returns):
 def setup(app):
     """Make the pages that come from the code, then read all of them."""
     app.connect("builder-inited", lambda app: write_pages(HERE / "reference"))
-    app.connect("source-read", name_files)
+    app.connect("source-read", rewrite_links)
     app.connect("autodoc-process-docstring", leave_out)
     app.connect("autodoc-process-signature", leave_out_linen)
     write_types()

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gym_jax.train.many import stack as stack
     from gym_jax.train.parallel import make_epoch as make_epoch
     from gym_jax.train.parallel import make_evaluation as make_evaluation
+    from gym_jax.train.parallel import make_layout as make_layout
     from gym_jax.train.step import init_state as init_state
     from gym_jax.train.step import make_eval_step as make_eval_step
     from gym_jax.train.step import make_train_step as make_train_step
@@ -75,6 +76,7 @@ _HOMES = {
     "find_rate": "train.find_rate",
     "make_epoch": "train.parallel",
     "make_evaluation": "train.parallel",
+    "make_layout": "train.parallel",
     "jit": "train.compile",
     "make_many_epoch": "train.many",
     "Pack": "train.many",

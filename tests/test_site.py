@@ -15,12 +15,16 @@ from gym_jax.config.keys import all_keys
 from gym_jax.errors import EXIT_CODES
 
 
-@pytest.fixture(scope="module")
-def made():
-    spec = importlib.util.spec_from_file_location("made", ROOT / "docs" / "made.py")
+def module_of_docs(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def made():
+    return module_of_docs("made")
 
 
 def test_every_setting_command_exit_code_and_error_is_listed(made):
@@ -51,6 +55,20 @@ def test_pages_that_are_as_they_should_be_are_left_alone(made, tmp_path):
     made.write_pages(tmp_path)
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")}
     assert {path.name for path in before if before[path] != after[path]} == {"settings.md"}
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "shown"),
+    [
+        ("tutorials/resume", "[how](../training.md)", "[how](../training.md)"),
+        ("tutorials/resume", "[how](../serve.md#tls)", "[how](../serve.md#tls)"),
+        ("reference/api/index", "[codes](../exit-codes.md)", "[codes](../exit-codes.md)"),
+        ("tutorials/resume", "[rules](../../CONTRIBUTING.md)", "rules (`CONTRIBUTING.md` in the project)"),
+        ("speed", "[all](../benchmarks/README.md#s1)", "all (`benchmarks/README.md` in the project)"),
+    ],
+)
+def test_links_to_pages_stay_and_others_become_paths(page, link, shown):
+    assert module_of_docs("links").name_files(link, page) == shown
 
 
 def test_every_page_is_in_a_table_of_contents():

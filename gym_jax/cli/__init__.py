@@ -63,6 +63,9 @@ class App(typer.Typer):
         leave(main(sys.argv[1:]))
 
 
+READ_ALIKE = ("data check", "init", "allocate simulate", "allocate train", "allocate recommend")
+"""Commands that read data as `train` does, and take the same `--target` and settings to cure them."""
+
 app = App(
     help="Forecast the resource use of machines and containers: train, evaluate, predict, resume.",
     epilog=EPILOG,
@@ -102,6 +105,8 @@ def main(arguments: Sequence[str]) -> int:
         code, problem = error.exit_code, error
     if problem is None:
         return code
+    if _command(arguments) in READ_ALIKE and (problem.attempt or "").startswith("gymjax train ... "):
+        problem.attempt = (problem.attempt or "").replace("train", _command(arguments), 1)
     tell_error(problem)
     if debug and shown:
         traceback.print_exception(problem)

@@ -26,8 +26,7 @@ Risk = Annotated[
 ]
 Days = Annotated[float, typer.Option(help="Days before it on which margins are tuned.", min=0.1)]
 Most = Annotated[
-    float | None,
-    typer.Option(help="Highest chance of a violation that the learned policy may give one decision.", min=0, max=1),
+    str | None, typer.Option(help="Highest chance of a violation that the learned policy may give one decision: 5%.")
 ]
 SEED = Annotated[int, typer.Option(help="Of the learned policy.", min=0)]
 EPOCHS = Annotated[int, typer.Option(help="Passes over the history, at most.", min=1)]
@@ -91,7 +90,7 @@ def simulate(
     refuse_chart("--worst-chart", worst_chart)
     risks = tuple(sorted({_risk(word) for word in risk}, reverse=True)) if risk else RISKS
     protocol = Protocol(
-        24 if every == "day" else 1, test_days, val_days, risks, SMALL[resource], 1.0 if most is None else most
+        24 if every == "day" else 1, test_days, val_days, risks, SMALL[resource], _risk(most, "--most") if most else 1.0
     )
     question = Question(
         protocol,
@@ -159,7 +158,7 @@ def train(
     free_path(root or ROOT, name=name)
     risks = tuple(_risk(word) for word in risk or ())
     protocol = Protocol(
-        24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], 1.0 if most is None else most
+        24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], _risk(most, "--most") if most else 1.0
     )
     with telling(ctx.obj) as tell:
         folder, facts = train_allocation(
@@ -211,7 +210,7 @@ def recommend(
     Into a folder, Parquet files are read, answered and written a portion of whole workloads at a time. Interrupted, the
     same command goes on after the last whole part.
     """
-    from gym_jax.cli.allocate_show import print_recommendations, write_recommendations
+    from gym_jax.cli.allocate_show import print_recommendations, print_written, write_recommendations
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json
 
@@ -220,7 +219,7 @@ def recommend(
 
     folder = find_allocation(run, root)
     facts = folder.read_json("allocation.json")
-    config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"))
+    config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"), facts.get("reading"))
     asked: dict[str, Any] = {"risk": _risk(risk), "limits": not no_limits}
     asked["least"] = _least(least, facts.get("resource", "cpu"))
     if is_folder(out) if format == "table" else out is not None and Path(out).is_dir():
@@ -238,11 +237,12 @@ def recommend(
     if not out:
         print_recommendations(found, kept, "json" if as_json else format, facts)
         return
-    path = write_recommendations(found, kept, out, "json" if as_json and format == "table" else format, facts)
+    wanted = "json" if as_json and format == "table" else format
+    path = write_recommendations(found, kept, out, wanted, facts)
     if as_json:
         print_json("allocate recommend", {**facts, "out": str(path), "workloads": len(found)})
     else:
-        print(f"{len(found):,} workloads in {path}")
+        print_written(path, found, wanted, asked["risk"])
 
 
 def _refuse_format(format: str) -> None:
@@ -257,14 +257,15 @@ def _refuse_format(format: str) -> None:
         )
 
 
-def _settings(data: str, overrides: list[str] | None, target: str | None) -> Any:
+def _settings(data: str, overrides: list[str] | None, target: str | None, reading: dict[str, Any] | None = None) -> Any:
+    """Return the configuration; `reading` is how data were read before, and what is typed goes before it."""
     from gym_jax.config.load import load_config
 
-    given = {"data.path": data, **({"data.target": [target]} if target else {})}
+    given = {**(reading or {}), "data.path": data, **({"data.target": [target]} if target else {})}
     return load_config([], overrides or [], given)
 
 
-def _risk(word: str) -> float:
+def _risk(word: str, option: str = "--risk") -> float:
     """Return a share of `1%` or `0.01`. Raises ConfigError."""
     from gym_jax.errors import ConfigError
 
@@ -274,7 +275,10 @@ def _risk(word: str) -> float:
         value = 0.0
     if not 0 < value < 0.5:
         raise ConfigError(
-            f"`{word}` is no risk", hint="a share of the time, such as 1% or 0.01", attempt="--risk 1%", code="usage"
+            f"`{word}` is no risk",
+            hint="a share of the time, such as 1% or 0.01",
+            attempt=f"gymjax allocate ... {option} 1%",
+            code="usage",
         )
     return value
 

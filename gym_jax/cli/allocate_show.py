@@ -10,6 +10,8 @@ from typing import Any
 from gym_jax.cli.show import print_table
 from gym_jax.files import whole_file
 
+SHORT = 3
+"""A workload that was above its allocation more than so many times the risk is named under the table."""
 LEVEL = ("policy", "violation", "p90", "unmet", "waste", "alloc/use", "slack", "changes/day")
 
 
@@ -97,18 +99,24 @@ def _figures(block: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def _print_differences(document: Mapping[str, Any]) -> None:
-    best = document.get("best")
+    rows = []
     for name, risks in document.get("differences", {}).items():
-        parts = []
         for risk, found in risks.items():
             word = "no evidence of a difference" if not found["sure"] else ("less" if found["mean"] < 0 else "MORE")
-            parts.append(
-                f"at {100 * float(risk):g} % {found['mean']:+.3f} ({found['low']:+.2f} to {found['high']:+.2f}, "
-                f"{word}; cheaper for {found['cheaper_for']} of {document['workloads']})"
+            rows.append(
+                (
+                    name,
+                    f"{100 * float(risk):g} %",
+                    f"{found['mean']:+.3f}",
+                    f"{found['low']:+.2f} to {found['high']:+.2f}",
+                    f"{found['cheaper_for']} of {document['workloads']}",
+                    word,
+                )
             )
-        if name == next(iter(document["differences"])):
-            print(f"\nalloc/use of {best} minus another policy, at equal violation, bootstrap over workloads")
-        print(f"  {name}: " + "; ".join(parts))
+    if rows:
+        columns = ("policy", "violation", "apart", "95 %", "cheaper for", f"{document['best']} gives")
+        title = f"\nalloc/use of {document['best']} minus another policy, at equal violation, bootstrap over workloads"
+        print_table(columns, rows, title)
 
 
 def money_line(document: Mapping[str, Any], money: Mapping[str, Any]) -> str:
@@ -117,13 +125,16 @@ def money_line(document: Mapping[str, Any], money: Mapping[str, Any]) -> str:
     size = 1.0
     if document["unit"] == "bytes":
         unit, size = "GiB-hours", 2.0**30
+    verb, sign = ("saves", 1) if money["saved_per_day"] >= 0 else ("SPENDS", -1)
+    low, high = sorted((sign * money["low"] / size, sign * money["high"] / size))
     line = (
-        f"{document['best']} saves {money['saved_per_day'] / size:,.0f} {unit} a day per 1,000 workloads "
-        f"(95 %: {money['low'] / size:,.0f} to {money['high'] / size:,.0f}; {money['share']:.0%}) against "
+        f"{document['best']} {verb} {sign * money['saved_per_day'] / size:,.0f} {unit} a day per 1,000 workloads "
+        f"(95 %: {low:,.0f} to {high:,.0f}; {sign * money['share']:.0%}) {'less' if sign > 0 else 'more'} than "
         f"{money['against']} as it is, at the same {percent(money['violation'])} violation"
     )
     if "saved_per_day_money" in money:
-        line += f": {money['saved_per_day_money']:,.2f} a day ({money['low_money']:,.2f} to {money['high_money']:,.2f})"
+        low, high = sorted((sign * money["low_money"], sign * money["high_money"]))
+        line += f": {sign * money['saved_per_day_money']:,.2f} a day ({low:,.2f} to {high:,.2f})"
     return line
 
 
@@ -138,6 +149,10 @@ def print_trained(path: str, facts: Mapping[str, Any]) -> None:
         for risk, price in sorted(facts["prices"].items(), key=lambda item: -float(item[0]))
     ]
     print_table(("risk", "price of a violation", "margin", "reaction"), rows)
+    print(
+        f"price: {facts['unit']} x hours that an hour in violation counts as; margin: on every allocation;\n"
+        "reaction: how far violations raise what is given next"
+    )
     for note in facts["notes"]:
         print(f"note: {note}")
     print(f"\nkept in {path}\ntry: gymjax allocate recommend {path} --risk 1%")
@@ -174,6 +189,30 @@ def _print_table(found: Sequence[Any], kept: Any, facts: Mapping[str, Any]) -> N
     ]
     print_table(("workload", "request", "limit", "why"), rows)
     print(f"\nset for {100 * facts['risk']:g} % of the time in violation, mean over workloads; {facts['run']}")
+    _print_short(found, facts["risk"])
+
+
+def print_written(path: Path, found: Sequence[Any], format: str, risk: float) -> None:
+    """Print where recommendations went, and what to know of them before they are applied."""
+    print(f"{len(found):,} workloads in {path}")
+    _print_short(found, risk)
+    bare = [one.name for one in found if "/" not in one.name]
+    if format in ("patch", "vpa") and bare:
+        print(
+            f"note: `{bare[0]}` is no namespace/workload/container: taken for workload and container ({len(bare):,} so)"
+        )
+
+
+def _print_short(found: Sequence[Any], risk: float) -> None:
+    """Print a note when workloads were above what they would have been given far more often than the risk."""
+    short = [one for one in found if one.why.get("covered_own") and 1 - one.why["covered"] > SHORT * risk]
+    if short:
+        worst = min(short, key=lambda one: one.why["covered"])
+        print(
+            f"note: {len(short):,} of {len(found):,} workloads were above it more than {SHORT} times as often, most "
+            f"{worst.name} ({1 - worst.why['covered']:.1%}):\n"
+            "risk is spent where cores are dear; `gymjax allocate train ... --most 5%` caps it for each"
+        )
 
 
 def _text(found: Sequence[Any], kept: Any, format: str, facts: Mapping[str, Any]) -> str:

@@ -1,21 +1,27 @@
 """Values of options that are more than a word or a number."""
 
+import re
 import shlex
 
 from gym_jax.errors import ConfigError
 
+_SCALES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = r"(\d+(?:\.\d*)?|\.\d+)([smhdwSMHDW])"
+
 
 def parse_seconds(text: str, option: str = "--max-time", command: str = "train") -> float:
-    """Return seconds out of `90`, `90s`, `30m`, `2h` or `1d`. Raises ConfigError."""
-    scale = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:].lower())
+    """Return seconds out of `90`, `90s`, `30m`, `1h30m`, `1d` or `2w`. Raises ConfigError."""
     try:
-        seconds = float(text[:-1] if scale else text) * (scale or 1)
+        seconds = float(text)
     except ValueError:
-        seconds = -1
+        whole = re.fullmatch(rf"(?:{_PART})+", text)
+        seconds = (
+            sum(float(number) * _SCALES[unit.lower()] for number, unit in re.findall(_PART, text)) if whole else -1
+        )
     if not 0 <= seconds < float("inf"):
         raise ConfigError(
             f"{option} {shlex.quote(text)} is no length of time",
-            hint="write 90s, 30m, 2h or 1d",
+            hint="write 90s, 30m, 1h30m, 1d or 2w",
             attempt=f"gymjax {command} ... {option} 30m",
         )
     return seconds

@@ -20,7 +20,7 @@ def pull(
         list[str] | None,
         typer.Option(help="cpu, memory: of containers; cpu-workload, memory-workload: of their workloads."),
     ] = None,
-    range: Annotated[str, typer.Option("--range", help="How far back: 90s, 30m, 2h or 14d.")] = "14d",
+    range: Annotated[str, typer.Option("--range", help="How far back: 90s, 1h30m, 14d or 2w.")] = "14d",
     step: Annotated[str, typer.Option(help="Time between two rows.")] = "5m",
     end: Annotated[str | None, typer.Option(help="Last time, UTC where it names no zone.", show_default="now")] = None,
     labels: Annotated[
@@ -72,5 +72,5 @@ def pull(
     for note in facts["notes"]:
         print(f"note: {note}")
     columns = ", ".join(facts["columns"][2:])
-    print(f"{facts['rows']:,} rows of {facts['series']:,} series: {columns}")
+    print(f"{facts['rows']:,} {'row' if facts['rows'] == 1 else 'rows'} of {facts['series']:,} series: {columns}")
     print(f"{facts['first']} to {facts['last']} every {step} in {facts['out']}")

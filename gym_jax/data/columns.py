@@ -14,7 +14,7 @@ from gym_jax.errors import DataError
 ID_NAMES = ("unique_id", "series_id", "item_id", "vm_id", "id")
 ID_WORDS = (
     *("machine_id", "instance_id", "container_id", "pod_id", "node_id", "host_id", "vm", "machine", "instance"),
-    *("container", "pod", "node", "host", "hostname", "server"),
+    *("container", "pod", "node", "host", "hostname", "server", "workload", "deployment", "service", "name"),
 )
 """Names of an id when the column holds words; numbers may be counts."""
 TIME_NAMES = ("ds", "timestamp", "ts", "time", "datetime", "date", "epoch", "unix_time")
@@ -40,6 +40,8 @@ class Columns(NamedTuple):
     categories: tuple[str, ...] = ()
     capacity: Mapping[str, str | float] = {}
     usage: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """Columns of words that are not read: one of them may tell series apart."""
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def find_columns(
     columns = columns._replace(
         capacity=_capacities(columns, names if reading.capacity is None else (), reading),
         usage=usage_of(columns.numeric, reading),
+        words=tuple(name for name in other if name not in target),
     )
     _refuse_limits(columns)
     return columns

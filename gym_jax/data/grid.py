@@ -29,6 +29,7 @@ def make_panel(
     step: str | None = None,
     resample: Resample | None = None,
     partial: bool = False,
+    apart: Sequence[str] = (),
     usage: Sequence[str] | Mapping[str, Bool[np.ndarray, " rows"] | bool] = (),
     capacity: Mapping[str, Float[np.ndarray, " rows"] | float] | None = None,
     **facts: Any,
@@ -37,6 +38,7 @@ def make_panel(
 
     `codes` is the position of each row's series in `ids`; `times` are nanoseconds or counts; NaN means missing.
     `step` declares the time step. Rows are `partial` when there are more elsewhere: a column may then be blank here.
+    `apart` names columns that may tell series apart and were not read, for the error of a time that is there twice.
     Raises DataError with everything that the policy refuses.
 
     >>> made = make_panel(
@@ -59,7 +61,7 @@ def make_panel(
     )
     refuse_span(times, clock, report)
     rows = sort_rows(Sorted(codes, times, values), ids, clock, policy, report)
-    rows = drop_duplicates(rows, ids, clock, policy, report)
+    rows = drop_duplicates(rows, ids, clock, policy, report, apart=apart)
     declared = step
     if resample is not None and resample.step is not None:
         size, declared = parse_step(resample.step, clock), step or resample.step

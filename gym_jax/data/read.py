@@ -147,6 +147,7 @@ def to_panel(rows: Rows, reading: Reading, *, partial: bool = False) -> Panel:
         step=reading.step,
         resample=reading.resample,
         partial=partial,
+        apart=columns.words if columns.id is None else (),
         usage=rows.usage,
         capacity=rows.limits,
         channels=columns.numeric,

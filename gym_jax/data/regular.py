@@ -1,5 +1,6 @@
 """Rows by series and time: in order, one a time, on one step."""
 
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from gym_jax.data.findings import Report
 from gym_jax.data.panel import Clock, describe_span, stamp_of
 from gym_jax.data.reading import Policy
-from gym_jax.data.words import shown
+from gym_jax.data.words import listed, shown
 from gym_jax.errors import DataError
 
 MIXED = 0.9
@@ -66,14 +67,22 @@ def sort_rows(rows: Sorted, ids: Sequence[str], clock: Clock, policy: Policy, re
 
 
 def drop_duplicates(
-    rows: Sorted, ids: Sequence[str], clock: Clock, policy: Policy, report: Report, *, rounded: bool = False
+    rows: Sorted,
+    ids: Sequence[str],
+    clock: Clock,
+    policy: Policy,
+    report: Report,
+    *,
+    rounded: bool = False,
+    apart: Sequence[str] = (),
 ) -> Sorted:
-    """Return one row for each series and time, as the policy says; rows come sorted."""
+    """Return one row for each series and time, as the policy says; rows come sorted. `apart`: see `make_panel`."""
     again = rows.same & (rows.gaps == 0)
     count = int(again.sum())
     row = int(np.argmax(again)) if count else 0
     where = f"series `{shown(ids[rows.codes[row]])}` at {stamp_of(rows.times[row], clock)}"
-    apart = 2 * count >= len(rows.times) and not rounded  # two series or more have become one
+    mixed = 2 * count >= len(rows.times) and not rounded  # two series or more have become one
+    column = shlex.quote(apart[0]) if apart else "COLUMN"
     became = " once rounded to the step" if rounded else ""
     report.add(
         "duplicates",
@@ -83,9 +92,11 @@ def drop_duplicates(
         "rows",
         error=DataError(
             f"{count:,} rows repeat the time of another row of their series{became}: {where}",
-            hint="keep one row per series and time (data.policy.duplicates=first, last or mean), "
+            hint=f"no column was found that tells the series apart; is it one of these? {listed(apart)}"
+            if mixed and apart
+            else "keep one row per series and time (data.policy.duplicates=first, last or mean), "
             "or name the column that tells the series apart (data.id)",
-            attempt=f"gymjax train ... {'data.id=COLUMN' if apart else 'data.policy.duplicates=first'}",
+            attempt=f"gymjax train ... {f'data.id={column}' if mixed else 'data.policy.duplicates=first'}",
             code="data.duplicates",
         ),
         done=f"{count:,} rows repeat the time of another row of their series{became}: "

@@ -147,11 +147,14 @@ def split_panel(panel: Panel, splitting: Splitting, *, empty: Empty = "error") -
 def split_by_time(panel: Panel, *, train: float = 0.7, val: float = 0.1, gap: int = 0) -> Split:
     """Cut every series into train, val and test rows, by shares of its own length; test is what is left.
 
-    `gap` rows before val and before test are purged: no window forecasts them.
+    `gap` rows before val and before test are purged: no window forecasts them. Raises ValueError for shares that are
+    negative or more than 1 together.
 
     >>> split_by_time(panel, train=0.5, val=0.25, gap=12).test.lengths.tolist()
     [132, 132]
     """
+    if train < 0 or val < 0 or train + val > 1 + ROUNDING:
+        raise ValueError(f"train and val are shares of at most 1 together; not {train} and {val}")
     begin, end = panel.offsets[:-1], panel.offsets[1:]
     first_cut = begin + np.floor(panel.lengths * train + ROUNDING).astype(np.int64)
     second_cut = begin + np.floor(panel.lengths * min(train + val, 1.0) + ROUNDING).astype(np.int64)

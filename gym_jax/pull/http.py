@@ -45,6 +45,9 @@ class Answer(NamedTuple):
     body: bytes
 
 
+HELP = "gymjax data pull --help"
+
+
 class TooMuch(DataError):
     """A question whose answer is too large or takes too long: a smaller one may do."""
 
@@ -59,8 +62,13 @@ def make_server(url: str, headers: Sequence[str] = (), token_file: str | None = 
     problems: list[ConfigError] = []
     own: dict[str, str] = {}
     if not _is_address(url):
+        told = f"gymjax data pull ... --prometheus http://{url}"
         problems.append(
-            _wrong(f"`{url}` is no address of a server", "such as http://prometheus:9090, or https://host/path")
+            _wrong(
+                f"`{url}` is no address of a server",
+                "such as http://prometheus:9090, or https://host/path",
+                told if "://" not in url and _is_address(f"http://{url}") else HELP,
+            )
         )
     elif (parts := urlsplit(url)).username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -100,8 +108,8 @@ def _token(path: Path) -> str:
     return token
 
 
-def _wrong(message: str, hint: str) -> ConfigError:
-    return ConfigError(message, hint=hint, attempt="gymjax data pull --help", code="usage")
+def _wrong(message: str, hint: str, attempt: str = HELP) -> ConfigError:
+    return ConfigError(message, hint=hint, attempt=attempt, code="usage")
 
 
 def fetch(server: Server, path: str, parameters: Mapping[str, str]) -> Answer:

@@ -1,5 +1,6 @@
 """A pull from the first question to the whole file: page after page, kept, joined."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -116,10 +117,13 @@ def _empty(server: Server, request: Request, pages: Pages, notes: list[str]) -> 
     drop_pages(pages)
     columns, times = " and ".join(request.queries), f"{_moment(request.first)} to {_moment(request.end)}"
     said = "".join(f"; {note}" for note in notes if "left out" in note)
+    metrics = list(dict.fromkeys(re.findall(r"\b[a-zA-Z_][\w:]*(?=[{\[])", " ".join(request.queries.values()))))
     return DataError(
         f"{server.url} has nothing of {columns} from {times}{said}",
-        hint="is it scraped there under that name, and kept for so long?",
-        attempt=f"curl {server.url}/api/v1/label/__name__/values",
+        hint=f"is {' or '.join(f'`{name}`' for name in metrics) or 'it'} scraped there, and kept for so long?",
+        attempt=f"curl '{server.url}/api/v1/query?query=count({metrics[0]})'"
+        if metrics
+        else f"curl {server.url}/api/v1/label/__name__/values",
         code="pull.empty",
     )
 

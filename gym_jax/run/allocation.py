@@ -15,6 +15,7 @@ from gym_jax.allocate.price import Price
 from gym_jax.allocate.protocol import Protocol, spans
 from gym_jax.allocate.recommend import Judgement, Recommendation, recommend
 from gym_jax.allocate.usage import DAY, Resource
+from gym_jax.config.document import differences
 from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError, ConfigError
 from gym_jax.run.allocate import Read, read_workloads
@@ -75,6 +76,7 @@ def train_allocation(
         "column": read.channel,
         "unit": read.unit,
         "data": config.data.path,
+        "reading": reading_of(config),
         "protocol": protocol._asdict(),
         "recipe": recipe._asdict(),
         "members": members,
@@ -97,6 +99,13 @@ def train_allocation(
     return folder, facts
 
 
+def reading_of(config: Config) -> dict[str, Any]:
+    """Return how the data were told to be read, by dotted key: `recommend` reads new data in the same way."""
+    own = ("data.path", "data.target")
+    told = differences(config, Config())
+    return {key: mine[0] for key, (mine, _) in told.items() if mine and key.startswith("data.") and key not in own}
+
+
 def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFolder:
     """Return the folder of a learned allocation: a path, a name under `root`, or `latest`.
 
@@ -115,7 +124,7 @@ def find_allocation(path: str | Path, root: str | Path | None = None) -> RunFold
         hint="it is a forecast; an allocation is learned from usage"
         if forecast
         else "it is a folder with an allocation.json in it",
-        attempt="gymjax allocate train DATA",
+        attempt="gymjax allocate train DATA --name NAME",
         code="allocate.not_found",
     )
 

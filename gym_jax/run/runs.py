@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from gym_jax.errors import CheckpointError, ConfigError, StorageError
+from gym_jax.errors import CheckpointError, ConfigError, StorageError, nearest
 from gym_jax.run.folder import ALLOCATION, RunFolder
 
 ROOT = "runs"
@@ -89,9 +89,10 @@ def open_run(path: str | Path, root: str | Path | None = None) -> RunFolder:
             return RunFolder(candidate)
     if str(path) == "latest" and (known := [run for run in list_runs(root) if (run.path / "data.json").is_file()]):
         return known[-1]
+    close = nearest(name.name, (found.parent.name for found in below.parent.glob("*/config.yaml")))
     raise CheckpointError(
         f"no run at `{path}`",
-        hint="a run is a folder with a config.yaml in it",
+        hint=f"did you mean `{close}`?" if close else "a run is a folder with a config.yaml in it",
         attempt="gymjax runs list" + ("" if root is None else f" --root {shlex.quote(str(root))}"),
         code="run.not_found",
     )

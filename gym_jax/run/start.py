@@ -1,10 +1,12 @@
 """Where a run begins: at fresh weights, at the weights of another run, or where its parent stood."""
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from gym_jax.config.document import differences
+from gym_jax.config.document import differences, flat
+from gym_jax.config.plain import inline
 from gym_jax.config.schema import Config
 from gym_jax.errors import CheckpointError, ConfigError, GymJaxError, gathered
 from gym_jax.models.side import with_rows_of
@@ -118,7 +120,8 @@ def forbidden_changes(was: Config, now: Config) -> list[str]:
 
 def refuse_changes(was: Config, now: Config, run: RunFolder) -> None:
     """Raise ConfigError that names every setting with which a run can not go on."""
-    reasons = [f"`{key}` would change the program or the data of {run.path}" for key in forbidden_changes(was, now)]
+    forbidden = forbidden_changes(was, now)
+    reasons = [f"`{key}` would change the program or the data of {run.path}" for key in forbidden]
     trained = run.read_json("status.json").get("epochs") or 0
     if now.train.epochs != was.train.epochs and now.train.epochs < trained:
         reasons.append(f"`train.epochs={now.train.epochs}` is less than the {trained} that {run.path} has trained")
@@ -127,13 +130,16 @@ def refuse_changes(was: Config, now: Config, run: RunFolder) -> None:
     if now.train.seeds > 1 and now.train.patience != was.train.patience:
         reasons.append(f"`train.patience` has said when each member of {run.path} stops")
     if reasons:
-        longer = f" train.epochs={trained + 10}" if now.train.epochs <= trained else ""
+        settings = flat(now.document())
+        words = ["--fork", *(shlex.quote(f"{key}={inline(settings[key])}") for key in forbidden if key in settings)]
+        if now.train.epochs <= trained:
+            words.append(f"train.epochs={trained + 10}")
         raise gathered(
             [
                 ConfigError(
                     reason,
                     hint="a run goes on as it began; --fork starts a child that continues with other settings",
-                    attempt=f"gymjax train --resume {run.path} --fork{longer} ...",
+                    attempt=f"gymjax train --resume {run.path} {' '.join(words)}",
                     code="config.resume",
                 )
                 for reason in reasons

@@ -65,8 +65,8 @@ def make_train_step(
     part in the metrics, and counts in one more, `skipped`.
 
     Raises ValueError for settings out of range and, when traced, for a batch with fewer rows than micro-batches, one
-    that shards or devices do not divide, for a loss that is no value of each target, and for a state that was begun
-    with another choice about `ema`.
+    that shards or devices do not divide, for a model whose forecasts or a loss whose values have another shape than the
+    targets, and for a state that was begun with another choice about `ema`.
 
     >>> step = jax.jit(make_train_step(model, gym_jax.losses.mae, tx))
     >>> state, metrics = step(start, batch)
@@ -182,7 +182,7 @@ def make_eval_step(
 
     Judged are the state's `evaluation_variables`: the averaged parameters where it has such. `loss` and `metrics` are
     as for the training step: they make a value of the target's shape. `shards` is too. Raises ValueError, when traced,
-    for a loss or metric of another shape.
+    for a model, a loss or a metric of another shape.
 
     >>> evaluate = jax.jit(make_eval_step(model, gym_jax.losses.mae, {"mse": gym_jax.losses.mse}))
     >>> metrics = evaluate(start, batch)
@@ -257,6 +257,12 @@ def _longer(leaf: Array, rows: int, mode: str) -> Array:
 def _weighted(loss: Loss, prediction: Array, batch: Batch) -> Array:
     """Return the weighted sum of the elementwise loss; a value without weight may be anything, even NaN."""
     prediction = jax.tree.map(lambda leaf: leaf.astype(at_least_float32(leaf)), prediction)
+    shape = batch.targets.shape
+    if isinstance(prediction, jax.Array) and prediction.shape[: len(shape)] != shape:
+        raise ValueError(
+            f"the model answers with shape {prediction.shape} for targets of shape {shape}: its first axes must be "
+            "theirs, (batch, horizon, targets), with one more for a loss of several outputs"
+        )
     errors = loss(prediction, jnp.where(batch.weights > 0, batch.targets, 0))
     if errors.shape != batch.weights.shape:
         raise ValueError(

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from usages import daily
 from gym_jax.allocate.learned import LEVELS
 from gym_jax.allocate.price import fine_levels
 from gym_jax.cli import main
-from gym_jax.run.allocation import RISKS, find_allocation, load_allocation
+from gym_jax.config.load import load_config
+from gym_jax.run.allocation import RISKS, find_allocation, load_allocation, reading_of
 from gym_jax.run.folder import RunFolder
 
 SMALL = ["--epochs=2", "--val-days=3"]
@@ -117,6 +119,24 @@ def test_a_day_of_memory_is_decided_in_bytes(usage, tmp_path, capsys):
     assert document["policies"]["vpa"]["plain"]["allocated"] > 24 * 250e6
     disk = json.loads(say(capsys, *words[:2], "--resource=disk", *words[3:]).out)
     assert "trend" in disk["policies"]
+
+
+def test_recommend_reads_as_was_told_when_it_was_learned(old, trained, tmp_path, capsys):
+    """Neither the column of the names nor that of the times is found by itself."""
+    path, folder = tmp_path / "odd.csv", tmp_path / "odd"
+    names = {"unique_id": "rack", "ds": "clock"}
+    pd.read_csv(old)[[*names, "cpu_cores"]].rename(columns=names).to_csv(path, index=False)
+    told = {"data.id": "rack", "data.time": "clock"}
+    config = load_config([], [f"{key}={value}" for key, value in told.items()], {"data.path": str(path)})
+    assert reading_of(config) == told
+    shutil.copytree(trained / "first", folder)
+    facts = json.loads((folder / "allocation.json").read_text())
+    assert facts["reading"] == {}
+    (folder / "allocation.json").write_text(json.dumps({**facts, "reading": told}))
+    out, _ = say(capsys, "recommend", folder, "--data", path)
+    assert all(name in out for name in ("web", "db", "batch"))
+    _, err = say(capsys, "recommend", folder, "--data", path, "data.id=null", code=3)
+    assert "try: gymjax allocate recommend ... data.id=rack" in err
 
 
 def test_recommend_says_what_each_workload_gets_and_why(usage, trained, capsys):
@@ -227,6 +247,7 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
         (["simulate", "{usage}", "--policy=vap", "--target=cpu_cores"], 2, "vpa"),
         (["simulate", "{usage}", "--policy=request", "--target=cpu_cores", "--test-days=1"], 2, "--request"),
         (["simulate", "{usage}", "--risk=200%", "--target=cpu_cores"], 2, "no risk"),
+        (["simulate", "{usage}", "--most=often", "--target=cpu_cores"], 2, "try: gymjax allocate ... --most 1%"),
         (["simulate", "{usage}", "--target=cpu_cores", "--test-days=20"], 3, "too short"),
         (["simulate", "{usage}", "--target=cpu_core"], 3, "cpu_cores"),
         (["simulate", "{usage}", "--target=cpu_cores", "--epochs=0"], 2, "--epochs"),

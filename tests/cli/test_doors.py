@@ -111,7 +111,7 @@ ERRORS = {
     ("train", "--max-time", "soon"): (
         2,
         "error: --max-time soon is no length of time",
-        "hint: write 90s, 30m, 2h or 1d",
+        "hint: write 90s, 30m, 1h30m, 1d or 2w",
         "try: gymjax train ... --max-time 30m",
     ),
     ("train", "--target", "memory"): (

@@ -13,6 +13,7 @@ from conftest import ROOT
 from fake_prometheus import BAD_QUERY, GRAFANA, NOTHING, Fake, serving
 
 from gym_jax.cli import main
+from gym_jax.cli.parse import parse_seconds
 from gym_jax.pull import prometheus as own_prometheus
 from gym_jax.pull import pull as own_pull
 
@@ -94,6 +95,14 @@ def test_nothing_to_be_had(fake, capsys):
     assert code == 3
     assert error == f"error: {url} has nothing of down from 2026-02-28T23:05:00Z to 2026-03-01T00:00:00Z"
     assert "scraped" in hint
+
+
+def test_nothing_of_a_preset_names_its_metric(fake, capsys):
+    with serving(fake) as url:
+        code, error, hint, attempt = refused(capsys, url, "--preset=cpu-workload", *LINE[2:])
+    assert (code, "nothing of cpu_cores" in error) == (3, True)
+    assert "`container_cpu_usage_seconds_total` scraped" in hint
+    assert attempt == f"try: curl '{url}/api/v1/query?query=count(container_cpu_usage_seconds_total)'"
 
 
 def test_a_page_of_grafana(fake, capsys):
@@ -193,3 +202,8 @@ def test_pulling_loads_no_jax_and_ctrl_c_says_how_to_go_on(fake, tmp_path):
         "error: stopped by Ctrl-C; what was pulled lies beside up.parquet",
         "hint: the same line goes on with it",
     ]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1h30m", 5400), ("2w", 1209600), (".5H", 1800)])
+def test_lengths_of_time_are_written_as_in_prometheus(text, seconds):
+    assert parse_seconds(text) == seconds

@@ -9,10 +9,10 @@ import pytest
 from small import small_config
 
 from gym_jax.cli import main
-from gym_jax.errors import ConfigError, StorageError
+from gym_jax.errors import CheckpointError, ConfigError, StorageError
 from gym_jax.run import runs as folders
 from gym_jax.run.folder import RunFolder
-from gym_jax.run.runs import list_runs, remove_run
+from gym_jax.run.runs import list_runs, open_run, remove_run
 
 
 def make_run(
@@ -359,3 +359,11 @@ def test_prune_keeps_the_best_of_what_has_no_mae(here, capsys):
     make_run(here / "runs", "d", mae=0.3)
     found = document(capsys, "runs", "prune", "--keep", "0")
     assert {run["name"] for run in found["kept"]} == {"b", "d"}
+
+
+def test_a_name_that_is_nearly_a_run_is_asked_about(tmp_path):
+    make_run(tmp_path, "nightly")
+    for name, hint in (("nigthly", "did you mean `nightly`?"), ("x", "a run is a folder with a config.yaml in it")):
+        with pytest.raises(CheckpointError) as caught:
+            open_run(name, root=tmp_path)
+        assert caught.value.hint == hint

@@ -632,6 +632,12 @@ REFUSED = {
     "machines in one series": case(
         "rack,ds,value\na,2026-01-01,1\nb,2026-01-01,2\na,2026-01-02,3\nb,2026-01-02,4\n",
         "error: 2 rows repeat the time of another row of their series: series `cpu` at "
+        "2026-01-01T00:00:00\nhint: no column was found that tells the series apart; is it one of these? rack\n"
+        "try: gymjax train ... data.id=rack",
+    ),
+    "machines in one series, without their names": case(
+        "ds,value\n2026-01-01,1\n2026-01-01,2\n2026-01-02,3\n2026-01-02,4\n",
+        "error: 2 rows repeat the time of another row of their series: series `cpu` at "
         f"2026-01-01T00:00:00\n{ONCE}\ntry: gymjax train ... data.id=COLUMN",
     ),
     "rows out of order": case(

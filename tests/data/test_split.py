@@ -60,6 +60,12 @@ def test_a_gap_purges_rows_before_val_and_before_test():
     assert [ranges(part) for part in narrow] == [[(0, 10)], [(15, 15)], [(20, 20)]]
 
 
+@pytest.mark.parametrize(("train", "val"), [(0.9, 0.2), (-0.1, 0.5), (0.5, -0.1)])
+def test_shares_that_leave_less_than_nothing_are_refused(train, val):
+    with pytest.raises(ValueError, match="at most 1 together"):
+        split_by_time(make_masked([10]), train=train, val=val)
+
+
 @pytest.mark.parametrize("train", [0.29, 0.57, 0.58, 0.07, 0.14])
 def test_a_share_of_a_hundred_rows_is_exact(train):
     split = split_by_time(make_masked([100]), train=train, val=0.0)

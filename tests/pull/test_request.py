@@ -138,6 +138,12 @@ def test_an_address_is_of_a_server(url):
         make_server(url)
 
 
+def test_an_address_without_its_scheme_is_completed():
+    with pytest.raises(ConfigError) as refused:
+        make_server("prometheus:9090")
+    assert refused.value.attempt == "gymjax data pull ... --prometheus http://prometheus:9090"
+
+
 def test_headers_and_tokens_can_not_smuggle_lines(tmp_path):
     (tmp_path / "token").write_text("abc\r\nX-Evil: 1")
     with pytest.raises(ConfigError) as refused:

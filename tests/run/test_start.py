@@ -235,7 +235,8 @@ def test_a_run_does_not_go_on_with_another_program_or_other_data(tmp_path):
         "data.stride",
         "evaluate.season",  # it may fill gaps
     }
-    assert "--fork" in caught.value.attempt
+    words = "--fork data.stride=9 optim.lr=0.1 evaluate.season=7"  # exactly what was asked for
+    assert caught.value.attempt == f"gymjax train --resume {run.path} {words}"
     assert (run.path / "config.yaml").read_text() == before
 
 

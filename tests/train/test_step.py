@@ -98,6 +98,16 @@ def test_a_loss_that_is_a_mean_is_refused():
         make_train_step(model, lambda p, t: jnp.mean(p - t), tx)(state, batch)
 
 
+@pytest.mark.parametrize("make", [make_train_step, make_eval_step])
+def test_a_model_of_another_shape_is_refused_even_where_it_would_broadcast(make):
+    model, tx = Slope(), optax.sgd(0.5)
+    batch = slope_batch()
+    state = init_state(model, tx, jax.random.key(0), batch.inputs)
+    step = make(model, losses.mse, tx) if make is make_train_step else make(model, losses.mse)
+    with pytest.raises(ValueError, match=r"answers with shape \(3, 1, 1\) for targets of shape \(3, 2, 1\)"):
+        step(state, batch)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_loop_equals_scan_equals_vmapped_member(kind):
     model, tx, examples = MODELS[kind], optax.adamw(1e-2), small_windows()
