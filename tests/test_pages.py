@@ -87,6 +87,7 @@ WHOLE = {
         {"usage.csv", "runs", "exports", "forecast.parquet"},
         f"{USAGE}\n{FIRST}\ngymjax calibrate a\ngymjax export a --out exports/b --no-onnx",
     ),
+    "docs/tutorials/resume": Page({"runs"}),
     "docs/tutorials/serving": Page({"usage.csv", "runs", "models", "server.log", "forecast.parquet"}),
     "docs/tutorials/prometheus": Page({"cpu.parquet", "runs", "patch.yaml", "vpa.yaml"}),
     "docs/tutorials/scaling-out": Page({"usage.parquet", "usage", "pair.log", "runs", "model", "forecasts"}),

@@ -192,7 +192,7 @@ def because(why: Mapping[str, Any]) -> str:
     """Return a reason in one line."""
     if why["policy"] != "learned":
         days = f"{why['history_days']:.1f} days are too few to learn from"
-        lacking = days if why["history_days"] < 1 else "hours of the last day were not seen"
+        lacking = days if why["history_days"] < 1 else "an hour or more of the last day is missing"
         return f"{lacking}: highest so far x {why['margin']:g}"
     whose = "of its own held-out usage" if why["covered_own"] else "of held-out usage of the others"
     raised = f", raised x {why['raised']:.2f} after violations" if why["raised"] > 1.005 else ""

@@ -66,8 +66,7 @@ def simulate(
 ) -> None:
     """Walk forward through the data with every policy and compare them at equal violation.
 
-    Each decision sees only what was before it. The learned policy is trained on what lies before the test. Nothing is
-    written but the charts.
+    Each decision sees only what was before it; the learned policy learns from what lies before the test.
     """
     from gym_jax.cli.allocate_show import print_simulation
     from gym_jax.cli.platform import choose_platform
@@ -277,7 +276,7 @@ def _risk(word: str, option: str = "--risk") -> float:
         raise ConfigError(
             f"`{word}` is no risk",
             hint="a share of the time, such as 1% or 0.01",
-            attempt=f"gymjax allocate ... {option} 1%",
+            attempt=f"gymjax allocate simulate DATA {option} 1%",
             code="usage",
         )
     return value

@@ -258,10 +258,11 @@ def _weighted(loss: Loss, prediction: Array, batch: Batch) -> Array:
     """Return the weighted sum of the elementwise loss; a value without weight may be anything, even NaN."""
     prediction = jax.tree.map(lambda leaf: leaf.astype(at_least_float32(leaf)), prediction)
     shape = batch.targets.shape
-    if isinstance(prediction, jax.Array) and prediction.shape[: len(shape)] != shape:
+    # one of as many axes would be broadcast; with more of them it is the loss that knows how they are meant
+    if isinstance(prediction, jax.Array) and prediction.ndim == len(shape) and prediction.shape != shape:
         raise ValueError(
-            f"the model answers with shape {prediction.shape} for targets of shape {shape}: its first axes must be "
-            "theirs, (batch, horizon, targets), with one more for a loss of several outputs"
+            f"the model answers with shape {prediction.shape} for targets of shape {shape}: it must be theirs, "
+            "(batch, horizon, targets), with one axis more for a loss of several outputs"
         )
     errors = loss(prediction, jnp.where(batch.weights > 0, batch.targets, 0))
     if errors.shape != batch.weights.shape:

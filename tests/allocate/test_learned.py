@@ -158,7 +158,7 @@ def test_a_workload_with_a_gap_is_not_called_young(crowd, learned):
         return because(recommend([crowd[0]._replace(usage=usage)], learned, judgement, PROTOCOL, 0.05)[0].why)
 
     assert why(0).startswith("covered ")
-    assert why(1) == "hours of the last day were not seen: highest so far x 1.2"
+    assert why(1) == "an hour or more of the last day is missing: highest so far x 1.2"
     assert why(0, days=0.5) == "0.5 days are too few to learn from: highest so far x 1.2"
 
 

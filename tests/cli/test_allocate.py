@@ -247,7 +247,11 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
         (["simulate", "{usage}", "--policy=vap", "--target=cpu_cores"], 2, "vpa"),
         (["simulate", "{usage}", "--policy=request", "--target=cpu_cores", "--test-days=1"], 2, "--request"),
         (["simulate", "{usage}", "--risk=200%", "--target=cpu_cores"], 2, "no risk"),
-        (["simulate", "{usage}", "--most=often", "--target=cpu_cores"], 2, "try: gymjax allocate ... --most 1%"),
+        (
+            ["simulate", "{usage}", "--most=often", "--target=cpu_cores"],
+            2,
+            "try: gymjax allocate simulate DATA --most 1%",
+        ),
         (["simulate", "{usage}", "--target=cpu_cores", "--test-days=20"], 3, "too short"),
         (["simulate", "{usage}", "--target=cpu_core"], 3, "cpu_cores"),
         (["simulate", "{usage}", "--target=cpu_cores", "--epochs=0"], 2, "--epochs"),

@@ -141,7 +141,7 @@ def test_wrong_words_about_runs_are_answered(here, capsys):
     assert said(capsys, "runs", "list", "--status", "faild", code=2)[1][1] == "hint: did you mean `failed`?"
     assert said(capsys, "runs", "prune", "--older-than", "soon", code=2)[1] == [
         "error: --older-than soon is no length of time",
-        "hint: write 90s, 30m, 2h or 1d",
+        "hint: write 90s, 30m, 1h30m, 1d or 2w",
         "try: gymjax runs prune --older-than 7d",
     ]
     assert said(capsys, "runs", "list", "--model", "mpl", code=2)[1][1] == "hint: did you mean `mlp`?"
