@@ -81,7 +81,6 @@ def test_interactive_forecasts_have_a_button_a_series_and_a_group_a_model():
 
 
 @pytest.mark.extras
-@pytest.mark.extras
 def test_the_block_of_the_document_shows_two_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["generate", "--out", "usage.csv", "--series", "8", "--days", "3"]) == 0
@@ -92,6 +91,7 @@ def test_the_block_of_the_document_shows_two_runs(tmp_path, monkeypatch):
     exec(block.text, {})
 
 
+@pytest.mark.extras
 def test_interactive_curves_and_scatter_have_the_values():
     train, val = curves({"a": EPOCHS}).data
     assert (list(train.y), list(val.y)) == ([3.0, 2.0, 1.0], [2.5, 1.5, 2.0])
