@@ -161,6 +161,15 @@ DOUBLED = (
     r"run/test_folds.*::test_a_configuration_is_trained_at_the_first_origin",
     r"run/test_report.*::test_a_calibrated_run_shows_whether_its_intervals_held",
     r"cli/test_compare.*::test_a_statistic_of_the_window_is_compared",
+    r"test_many.*::test_a_member_is_its_single_run\[lstm-vmap\]",
+    r"models/test_covariates.*::test_a_model_with_all_covariates_beats_the_same_model_without\[mlp-future\]",
+    r"test_side.*::test_every_value_of_a_row_depends_on_its_own_side_information_only\[categories-3-lstm\]",
+    r"test_weights.*::test_everybody_says_which_weights_these_are\[trained\]",
+    r"test_tracking.*::test_a_child_is_a_run_of_its_own_with_the_curves_of_its_parent",
+    r"cli/test_tasks.*::test_a_regression_from_check_to_prediction",
+    r"test_calibrate.*::test_a_group_is_calibrated_around_its_mean",
+    r"run/test_tasks.*::test_quantiles_and_several_targets_are_answered",
+    r"run/test_covariates.*::test_a_known_column_that_was_dropped",
 )
 """Cases of seconds whose like stays in every pass: another model, kernel or layout. They run with the slow ones."""
 
