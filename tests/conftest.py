@@ -136,8 +136,6 @@ DOUBLED = (
     r"test_gradients.*::test_attributions_add_up_to_the_difference_of_the_forecasts\[lstm\]",
     r"test_bad_configs.*::test_what_is_to_be_typed_helps\[(an override with blanks|a kind for an override)",
     r"test_losses.*::test_what_has_no_weight_changes_neither_loss_nor_gradient\[(log_cosh|mae|huber)\]",
-    r"cli/test_signals.*::test_a_second_signal_leaves_at_once",
-    r"run/test_compare.*::test_every_method_scores_what_evaluate_says\[mae\]",
     r"test_parallel.*::test_placements_agree\[ragged-lstm\]",
     r"test_parallel.*::test_the_length_of_a_chunk_changes_no_bit\[lstm\]",
     r"test_oracle.*::test_a_forecast_is_that_of_predict_at_the_origin\[calibrated-24\]",
@@ -145,7 +143,7 @@ DOUBLED = (
     r"models/test_covariates.*::test_a_model_with_all_covariates_beats_the_same_model_without\[(transformer-none|lstm-categories)\]",
     r"test_round_trip.*::test_every_commented_line_can_be_uncommented_alone",
     r"test_weights.*::test_the_averages_of_the_best_step_are_scored.*\[schedule_free\]",
-    r"run/test_start.*::test_a_child_(repeats_itself_although|without_changes|of_a_warm_started|with_other_settings)",
+    r"run/test_start.*::test_a_child_(of_a_warm_started|with_other_settings)",
     r"test_side.*::test_the_answer_to_the_past_depends_on_the_side_information\[(static-transformer|future-(separate|fcn))\]",
     r"test_side.*::test_every_value_of_a_row_depends_on_its_own_side_information_only\[(categories-3-separate|future-3-transformer)\]",
     r"test_side.*::test_without_covariates_parameters_and_forecasts_are_those_of_old\[lstm-fast\]",
@@ -154,9 +152,7 @@ DOUBLED = (
     r"test_kernel.*::test_both_kernels_give_the_same_forecasts_and_gradients_in_float64\[two layers",
     r"run/test_group.*::test_killed_between_the_saves_of_two_members\[when one leaves",
     r"data/test_poison.*::test_poison_after_the_train.*\[robust global",
-    r"test_resume.*::test_every_choice_of_training_resumes_to_the_bit\[accumulated",
     r"cli/test_start.*::test_config_show_of_a_finished_run_trains_it_again_to_the_bit\[averaged\]",
-    r"run/test_real.*::test_the_main_job_runs_on_real_machines\[lstm\]",
     r"cli/test_bench.*::test_bench_reads_the_users_data_and_names_a_missing_peer",
     r"run/test_folds.*::test_a_configuration_is_trained_at_the_first_origin",
     r"run/test_report.*::test_a_calibrated_run_shows_whether_its_intervals_held",
@@ -171,7 +167,7 @@ DOUBLED = (
     r"run/test_tasks.*::test_quantiles_and_several_targets_are_answered",
     r"run/test_covariates.*::test_a_known_column_that_was_dropped",
 )
-"""Cases of seconds whose like stays in every pass: another model, kernel or layout. They run with the slow ones."""
+"""Cases of seconds that run with the slow ones. Of most the like stays in every pass: another model, kernel or layout."""
 
 
 @pytest.hookimpl(tryfirst=True)
