@@ -66,7 +66,7 @@ def simulate(
 ) -> None:
     """Walk forward through the data with every policy and compare them at equal violation.
 
-    Each decision sees only what was before it; the learned policy learns from what lies before the test.
+    Each decision sees only what was before it; the learned policy learns before the test. Only charts are written.
     """
     from gym_jax.cli.allocate_show import print_simulation
     from gym_jax.cli.platform import choose_platform
