@@ -167,7 +167,7 @@ DOUBLED = (
     r"run/test_tasks.*::test_quantiles_and_several_targets_are_answered",
     r"run/test_covariates.*::test_a_known_column_that_was_dropped",
 )
-"""Cases of seconds that run with the slow ones. Of most the like stays in every pass: another model, kernel or layout."""
+"""Cases of seconds that run with the slow ones; of most the like stays in every pass: another model, kernel, layout."""
 
 
 @pytest.hookimpl(tryfirst=True)
