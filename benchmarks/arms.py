@@ -18,40 +18,50 @@ class Arm(NamedTuple):
     script: str
     options: tuple[str, ...] = ()
 
+    platforms: tuple[str, ...] = ("cpu", "gpu")
+
     @property
     def ours(self) -> bool:
         """Whether it is gym_jax."""
         return self.script == "arm_gymjax.py"
 
 
-def _ours(*options: str) -> Arm:
-    return Arm("arm_gymjax.py", options)
+def _ours(placement: str, compile: str, *platforms: str) -> Arm:
+    return Arm("arm_gymjax.py", ("--placement", placement, "--compile", compile), platforms)
+
+
+def _torch(mode: str, *platforms: str) -> Arm:
+    return Arm("arm_torch.py", ("--mode", mode), platforms or ("cpu", "gpu"))
 
 
 ARMS = {
-    "gymjax one": _ours("--placement", "one"),
-    "gymjax one wide": _ours("--placement", "one", "--compile", "wide"),
-    "gymjax cores": _ours("--placement", "cores"),
-    "gymjax cores wide": _ours("--placement", "cores", "--compile", "wide"),
-    "torch dataloader": Arm("arm_torch.py", ("--mode", "dataloader")),
-    "torch eager": Arm("arm_torch.py", ("--mode", "eager")),
-    "torch compile": Arm("arm_torch.py", ("--mode", "compile")),
-    "keras fit": Arm("arm_keras.py", ("--mode", "fit")),
-    "keras several": Arm("arm_keras.py", ("--mode", "several")),
+    "gymjax one": _ours("one", "safe", "cpu", "gpu"),
+    "gymjax one fast": _ours("one", "fast", "gpu"),
+    "gymjax one wide": _ours("one", "wide", "cpu"),
+    "gymjax cores": _ours("cores", "safe", "cpu"),
+    "gymjax cores wide": _ours("cores", "wide", "cpu"),
+    "torch dataloader": _torch("dataloader"),
+    "torch eager": _torch("eager"),
+    "torch graph": _torch("graph", "gpu"),
+    "torch compile": _torch("compile"),
+    "keras fit": Arm("arm_keras.py", ("--mode", "fit"), ("cpu",)),
+    "keras several": Arm("arm_keras.py", ("--mode", "several"), ("cpu",)),
 }
+JAX_NAMES = {"cpu": "cpu", "gpu": "cuda,cpu"}
+"""What JAX calls a platform, and the CPU behind it."""
 HUGE = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 AGAIN = " again"
 """Behind the name of an arm that runs a second time in a round: A/A."""
 
 
-def start(script: str, *options: str, folder: str, huge: bool = False) -> dict[str, Any]:
+def start(script: str, *options: str, folder: str, huge: bool = False, platform: str = "cpu") -> dict[str, Any]:
     """Return the JSON that a script of this folder prints last, or its error; all have the same surroundings."""
     cores = str(len(os.sched_getaffinity(0)))
     around = {
         **os.environ,
         "OMP_NUM_THREADS": cores,
         "MKL_NUM_THREADS": cores,
-        "JAX_PLATFORMS": "cpu",
+        "JAX_PLATFORMS": JAX_NAMES[platform],
         "KERAS_BACKEND": "jax",
         "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor_{'huge' if huge else 'ordinary'}",
         **(HUGE if huge else {}),
@@ -70,13 +80,13 @@ def start(script: str, *options: str, folder: str, huge: bool = False) -> dict[s
         return {"error": f"no JSON: {lines[-1][:300]}"}
 
 
-def run(name: str, scenario: str, *, folder: str, huge: bool, quick: bool) -> dict[str, Any]:
+def run(name: str, scenario: str, *, folder: str, huge: bool, quick: bool, platform: str = "cpu") -> dict[str, Any]:
     """Return what an arm reports on a scenario, begun with the weights in the folder."""
     arm = ARMS[name.removesuffix(AGAIN)]
     small = ("--quick",) if quick else ()
-    return start(
-        arm.script, scenario, *arm.options, "--weights", weights(folder, scenario), *small, folder=folder, huge=huge
-    )
+    device = ("--device", "cuda") if platform == "gpu" and not arm.ours else ()
+    options = (*arm.options, *device, "--weights", weights(folder, scenario), *small)
+    return start(arm.script, scenario, *options, folder=folder, huge=huge, platform=platform)
 
 
 def weights(folder: str, scenario: str) -> str:

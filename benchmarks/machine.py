@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def facts() -> dict[str, Any]:
         "processor": processor,
         "vectors": "avx512" if "avx512f" in (_line(r"flags\s*:\s*(.+)", "/proc/cpuinfo") or "") else "less",
         "cores": len(os.sched_getaffinity(0)),
+        "accelerators": _accelerators(),
         "memory_gb": round(int(_line(r"MemTotal:\s+(\d+)", "/proc/meminfo") or 0) / 1e6, 1),
         "system": platform.platform(),
         "huge_pages": _line(r"\[(\w+)\]", PAGES),
@@ -48,6 +50,17 @@ def _line(pattern: str, path: str) -> str | None:
     except OSError:
         return None
     return found[1].strip() if found else None
+
+
+def _accelerators() -> list[str]:
+    """Return what NVIDIA's tool names, without opening a device."""
+    try:
+        told = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True
+        )
+    except OSError:
+        return []
+    return told.stdout.split("\n")[:-1] if told.returncode == 0 else []
 
 
 def _version(name: str) -> str | None:

@@ -115,7 +115,7 @@ def make_model(scenario: Scenario, weights: Weights | None = None) -> nn.Module:
     return model
 
 
-def make_adam(model: nn.Module, rate: float, fused: bool = True) -> torch.optim.Optimizer:
+def make_adam(model: nn.Module, rate: float, fused: bool = True, capturable: bool = False) -> torch.optim.Optimizer:
     """Return Adam over what is trained."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(trained, rate, fused=True if fused else None)
+    return torch.optim.Adam(trained, rate, fused=True if fused else None, capturable=capturable)

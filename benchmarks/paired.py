@@ -1,6 +1,7 @@
 """How fast a training step is beside PyTorch and Keras, in pairs.
 
 python benchmarks/paired.py [--scenarios S1,S3] [--rounds 5] [--arms gymjax,torch] [--name NAME] [--quick]
+python benchmarks/paired.py --platform gpu --arms gymjax,torch --name paired_gpu
 
 One process per arm and round, in the order A B, B A, B A, A B. An arm's number is its median in a round; a ratio is
 taken within each round. The fastest of our arms stands for us, as the race at the start of a run would choose it, and
@@ -32,7 +33,7 @@ Round = dict[str, dict[str, Any]]
 
 
 def play(
-    scenario: str, names: list[str], *, rounds: int, folder: str, huge: bool, quick: bool
+    scenario: str, names: list[str], *, rounds: int, folder: str, huge: bool, quick: bool, platform: str = "cpu"
 ) -> tuple[list[Round], float]:
     """Return all rounds, and the largest share of a round that the host has taken away."""
     played: list[Round] = []
@@ -42,7 +43,7 @@ def play(
         now: Round = {}
         before = machine.jiffies()
         for name in turn([*names, *again], number):
-            now[name] = run(name, scenario, folder=folder, huge=huge, quick=quick)
+            now[name] = run(name, scenario, folder=folder, huge=huge, quick=quick, platform=platform)
             print(f"  {scenario} round {number + 1} {name}: {_brief(now[name])}", file=sys.stderr, flush=True)
         stolen = max(stolen, machine.stolen(before, machine.jiffies()))
         played.append(now)
@@ -132,18 +133,20 @@ def sgemm(folder: str, quick: bool) -> dict[str, Any]:
     return {"best": max(found.values(), default=None), "libraries": found}
 
 
-def chosen(words: str) -> list[str]:
-    """Return the arms that are named, or that begin with a word that is no name."""
+def chosen(words: str, platform: str) -> list[str]:
+    """Return the arms of a platform that are named, or that begin with a word that is no name."""
     some = [word.strip() for word in words.split(",")]
-    return [name for name in ARMS if name in some or any(name.startswith(word) for word in some if word not in ARMS)]
+    there = [name for name, arm in ARMS.items() if platform in arm.platforms]
+    return [name for name in there if name in some or any(name.startswith(word) for word in some if word not in ARMS)]
 
 
 def main(given: argparse.Namespace) -> int:
     """Measure, save, print; return the exit status."""
     given.name = f"quick_{given.name}" if given.quick else given.name
-    names = chosen(given.arms)
+    names, on_cpu = chosen(given.arms, given.platform), given.platform == "cpu"
     results: dict[str, Any] = {
         "machine": machine.facts(),
+        "platform": given.platform,
         "rounds": given.rounds,
         "quick": given.quick,
         "scenarios": {},
@@ -151,15 +154,23 @@ def main(given: argparse.Namespace) -> int:
     path = RESULTS / f"{given.name}.json"
     path.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        results["peak"] = sgemm(folder, given.quick)
+        results["peak"] = sgemm(folder, given.quick) if on_cpu else {"best": None, "libraries": {}}
         for scenario in given.scenarios.split(","):
             one = find(scenario, given.quick)
             export(scenario, folder=folder, quick=given.quick)
-            facts: dict[str, Any] = {"gflop": flops(one) / 1e9, "chain": chain.together(one, given.quick), "pages": {}}
+            facts: dict[str, Any] = {"gflop": flops(one) / 1e9, "pages": {}}
+            if on_cpu:
+                facts["chain"] = chain.together(one, given.quick)
             results["scenarios"][scenario] = facts
             for pages in given.pages.split(","):
                 played, stolen = play(
-                    scenario, names, rounds=given.rounds, folder=folder, huge=pages == "huge", quick=given.quick
+                    scenario,
+                    names,
+                    rounds=given.rounds,
+                    folder=folder,
+                    huge=pages == "huge",
+                    quick=given.quick,
+                    platform=given.platform,
                 )
                 facts["pages"][pages] = {**judge(played), "stolen": stolen}
                 path.write_text(json.dumps(results, indent=1))
@@ -176,6 +187,7 @@ if __name__ == "__main__":
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--arms", default="gymjax,torch,keras", help="names or their beginnings, with commas")
+    parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--pages", default="ordinary", help="ordinary, huge (for malloc), or both: a table each")
     parser.add_argument("--name", default="paired", help="of the file in benchmarks/results")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the script and not to measure")

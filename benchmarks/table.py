@@ -79,7 +79,8 @@ def lines(results: dict[str, Any]) -> Iterator[str]:
     where = results["machine"]
     versions = ", ".join(f"{name} {text}" for name, text in where["versions"].items())
     load = f"load before {where['load_before']:.2f}"
-    yield f"{where['processor']}, {where['cores']} cores, {where['memory_gb']} GB, {load}"
+    chips = "".join(f"{name}, " for name in where.get("accelerators", ()))
+    yield f"{chips}{where['processor']}, {where['cores']} cores, {where['memory_gb']} GB, {load}"
     yield f"Python {where['python']}, {versions}"
     peak = results["peak"]["best"]
     each = ", ".join(f"{name} {number(value)}" for name, value in results["peak"]["libraries"].items())

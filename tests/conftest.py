@@ -166,6 +166,20 @@ DOUBLED = (
     r"test_calibrate.*::test_a_group_is_calibrated_around_its_mean",
     r"run/test_tasks.*::test_quantiles_and_several_targets_are_answered",
     r"run/test_covariates.*::test_a_known_column_that_was_dropped",
+    r"test_side.*::test_the_answer_to_the_past_depends_on_the_side_information\[future-fcn\]",
+    r"test_side.*::test_every_value_of_a_row_depends_on_its_own_side_information_only\[categories-3-separate\]",
+    r"test_laws.*::test_the_forecast_is_finite_and_has_a_value.*\[(1-1-fcn-1|2-3-mlp-3)\]",
+    r"test_laws.*::test_compiled_and_eager_agree\[fcn-1\]",
+    r"test_laws.*::test_a_few_hundred_steps_overfit_one_batch\[float32-1-transformer\]",
+    r"models/test_covariates.*::test_a_model_with_all_covariates_beats_the_same_model_without\[lstm-categories\]",
+    r"test_precision.*::test_nothing_but_products_is_computed_in_bfloat16\[fast-separate\]",
+    r"data/test_poison.*::test_poison_after_the_train.*\[minmax, hampel\]",
+    r"run/test_covariates.*::test_every_step_is_saved_with_the_run\[by series\]",
+    r"test_shards.*::test_the_value_is_that_of_the_whole_batch\[lstm\]",
+    r"test_accumulate.*::test_the_split_moves_no_row_from_one_device_to_another\[lstm\]",
+    r"test_kernel.*::test_both_kernels_have_the_same_parameters\[transformer\]",
+    r"ops/test_lstm.*::test_(members_of_a_vmap|gates_far).*bfloat16.*lstm_hoisted",
+    r"ops/test_lstm.*::test_states_and_gradients_are_near_those_in_float64\[odd.*lstm_hoisted",
 )
 """Cases of seconds that run with the slow ones; of most the like stays in every pass: another model, kernel, layout."""
 

@@ -157,7 +157,7 @@ def learn(
     steps = -(-int(max(map(np.count_nonzero, parts))) // recipe.batch_size)
     tx = optax.adamw(optax.cosine_decay_schedule(recipe.lr, steps * recipe.epochs), weight_decay=recipe.weight_decay)
     seeds = range(recipe.seed, recipe.seed + len(parts))
-    pack = Pack("turns", make_layout("cores" if len(jax.devices("cpu")) > 1 else "one"))
+    pack = Pack("turns", make_layout("cores" if jax.default_backend() == "cpu" and len(jax.devices()) > 1 else "one"))
     first = examples.take(jnp.arange(1)).inputs
     states = pack.place(stack([init_state(model, tx, jax.random.key(seed), first) for seed in seeds]))
     examples = pack.replicate(examples)

@@ -7,7 +7,7 @@ from gym_jax.errors import MissingExtra
 
 
 def choose_platform(platform: str | None, compile_cache: str | None = None) -> None:
-    """Make JAX open only the named backend, and keep what it compiles in a folder, if one is named.
+    """Make JAX compute on the named backend, and keep what it compiles in a folder, if one is named.
 
     Raises MissingExtra when this installation or machine has no such backend, and what `keep_programs` raises.
     """
@@ -19,7 +19,8 @@ def choose_platform(platform: str | None, compile_cache: str | None = None) -> N
         return
     import jax
 
-    jax.config.update("jax_platforms", {"gpu": "cuda"}.get(platform, platform))
+    # behind an accelerator the CPU stays: it answers what an export is held against
+    jax.config.update("jax_platforms", {"gpu": "cuda,cpu", "tpu": "tpu,cpu"}.get(platform, platform))
     if platform == "cpu":  # always there; and opening it now would settle the number of its devices
         return
     try:

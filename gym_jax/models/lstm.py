@@ -11,9 +11,8 @@ from jaxtyping import Array, Float, Key
 from gym_jax.models.dropout import Dropout
 from gym_jax.models.normalise import Form, Normalise, formed, normalise
 from gym_jax.models.patches import in_patches
-from gym_jax.models.precision import Dtype
 from gym_jax.models.side import Side, make_answer
-from gym_jax.ops import Kernel, choose, lstm, lstm_cell
+from gym_jax.ops import Dtype, Kernel, choose_lstm, lstm_cell, lstm_plain
 from gym_jax.types import Inputs, Positive, Share
 
 Carry = tuple[Float[Array, "batch hidden"], Float[Array, "batch hidden"]]
@@ -99,9 +98,10 @@ class LSTMLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "time batch features"]) -> Float[Array, "steps batch hidden"]:
-        if choose(self.kernel):
+        recurrence = choose_lstm(self.kernel)
+        if recurrence is not lstm_plain:
             weights = CellWeights(self.hidden, name="cell")(x.shape[-1])
-            return lstm(x, *weights, reverse=self.reverse, last=self.last, dtype=self.dtype)
+            return recurrence(x, *weights, reverse=self.reverse, last=self.last, dtype=self.dtype)
         scan = nn.scan(
             LSTMCell,
             variable_broadcast="params",

@@ -28,6 +28,7 @@ from gym_jax.run.forecast import same_columns
 from gym_jax.run.group import Members, best_member, is_group, members_of
 from gym_jax.run.load import load_run, load_weights, read_config, read_shape
 from gym_jax.run.task import task_of
+from gym_jax.train.parallel import cpu_devices
 from gym_jax.types import Inputs
 
 NOT_SETTINGS = ("name", "parent", "kernel", "dtype")
@@ -208,8 +209,8 @@ def reading_of(config: Config, facts: Mapping[str, Any]) -> Reading:
 
 
 def _forward(module: Any, params: Any) -> Callable[[Window], np.ndarray]:
-    """Return the compiled network; on a GPU products may be rounded, so it is the CPU that answers."""
-    device = jax.local_devices(backend="cpu")[0]
+    """Return the compiled network; where there is one, the CPU answers, as it does where an export is served."""
+    device = (cpu_devices(local=True) or jax.local_devices())[0]
     variables = jax.device_put({"params": params}, device)
     compiled = jax.jit(lambda variables, inputs: module.apply(variables, inputs))
 

@@ -41,7 +41,7 @@ def packs_of(train: Train, whole: int, choices: Mapping[str, Any]) -> tuple[Pack
 def _spread(train: Train, compile: Compile) -> list[Pack]:
     """Return the packs that give every device members of its own; none where one device is all there is."""
     on_cpu = jax.default_backend() == "cpu"
-    found = min(cpu_cores(), len(jax.devices("cpu"))) if on_cpu else len(jax.devices())
+    found = min(cpu_cores(), len(jax.devices())) if on_cpu else len(jax.devices())
     count = min(train.devices or found, train.seeds)
     if count < 2:
         return []

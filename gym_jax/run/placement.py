@@ -8,7 +8,7 @@ import jax
 from gym_jax.config.schema import Config, Train
 from gym_jax.errors import ConfigError
 from gym_jax.train.compile import quickest
-from gym_jax.train.parallel import Layout, cpu_cores, make_layout
+from gym_jax.train.parallel import Layout, cpu_cores, cpu_devices, make_layout
 from gym_jax.train.processes import Group, group
 
 LONG = 1e12
@@ -66,7 +66,7 @@ def with_layout(config: Config, layout: Layout) -> Config:
 def _layout(train: Train, placement: Any, devices: int | None, compile: Any) -> Layout:
     """Return the layout; of canonical shards on as many devices as share them evenly, unless their number is said."""
     if train.shards is not None and devices is None and placement != "one":
-        there, several = len(jax.devices("cpu" if placement == "cores" else None)), group().count
+        there, several = len(cpu_devices() if placement == "cores" else jax.devices()), group().count
         most = min(there, cpu_cores()) if placement == "cores" and several == 1 else there
         fitting = [count for count in range(several, most + 1, several) if train.shards % count == 0]
         if not fitting:
@@ -114,4 +114,4 @@ def _several(train: Train) -> list[Any]:
     """Return the placements that use several devices, where there are several."""
     if jax.default_backend() != "cpu":
         return ["shard" if train.shards is None else "pmap"] if len(jax.devices()) > 1 else []
-    return ["cores"] if 1 < cpu_cores() <= len(jax.devices("cpu")) else []
+    return ["cores"] if 1 < cpu_cores() <= len(jax.devices()) else []

@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from gym_jax.config.document import differences
 from gym_jax.config.migrate import SCHEMA_VERSION
 from gym_jax.config.schema import Config
@@ -48,6 +46,7 @@ from gym_jax.run.trouble import trouble_of
 from gym_jax.track import refuse_missing
 from gym_jax.train.average import evaluation_variables, with_params
 from gym_jax.train.checkpoint import saved_steps
+from gym_jax.train.parallel import cpu_devices
 from gym_jax.train.places import gathered_on_host
 from gym_jax.train.processes import barrier, broadcast, group, together
 
@@ -93,7 +92,7 @@ def train_run(
                 run.write_json(SURVEY, plan.stream.data.survey.to_json())
         readers = {} if plan.stream is None or plan.stream.readers == 1 else {"readers": plan.stream.readers}
         place = {} if plan.lanes else plan.place.names
-        opened = jax.local_device_count("cpu")
+        opened = len(cpu_devices(local=True))
         run.write_json("choices.json", {"chunk": plan.chunk, **place, **readers, "opened": opened})
         # last, because a folder with a config.yaml is a run
         keep_settings(run, config)

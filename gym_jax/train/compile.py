@@ -1,8 +1,11 @@
-"""How a program is compiled: safely, or as fast as this CPU allows.
+"""How a program is compiled: safely, or as fast as this machine allows.
 
 XLA's CPU compiler hands some sums to a library (YNNPACK's reduce fusion) that reads garbage in a few programs and says
 nothing. One option of a `jit` keeps that library to single products. It costs nothing on an LSTM and up to a
 third on other programs, so it is what everything is compiled with that has not been compared with such a program.
+
+On a GPU, XLA times several ways to compute a product and takes the fastest, and sums by atomic additions: another
+process takes other ones, with other bits. There, safe is without either.
 """
 
 import functools
@@ -17,19 +20,22 @@ from jax import lax
 from gym_jax.types import Compile
 
 COMPILES: tuple[Compile, ...] = get_args(Compile)
-"""`safe` sums right always; `fast` is XLA's default; `wide` is that with the widest vectors of the CPU."""
-OPTIONS: dict[Compile, dict[str, str]] = {
-    "safe": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"},
-    "fast": {},
-    "wide": {"xla_cpu_prefer_vector_width": "512"},
+"""`safe` sums right always, on a GPU to the same bits; `fast` is XLA's default; `wide` has a CPU's widest vectors."""
+OPTIONS: dict[str, dict[Compile, dict[str, Any]]] = {
+    "cpu": {
+        "safe": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"},
+        "wide": {"xla_cpu_prefer_vector_width": "512"},
+    },
+    "gpu": {"safe": {"xla_gpu_deterministic_ops": True}},
 }
+"""Of each platform; where nothing is said, XLA's defaults."""
 
 
 @functools.cache
-def compiler_options(compile: Compile) -> dict[str, str] | None:
+def compiler_options(compile: Compile) -> dict[str, Any] | None:
     """Return the options of a `jax.jit`; none where this version or platform does not know them. Opens a device."""
-    options = OPTIONS[compile]
-    if not options or jax.default_backend() != "cpu":
+    options = OPTIONS.get(jax.default_backend(), {}).get(compile)
+    if not options:
         return None
     try:
         jax.jit(lambda x: x + 1, compiler_options=options).lower(0.0).compile()
@@ -40,7 +46,12 @@ def compiler_options(compile: Compile) -> dict[str, str] | None:
 
 @functools.cache
 def quickest() -> Compile:
-    """Return `wide` where the widest vectors are faster on a row of exponentials, `fast` elsewhere."""
+    """Return what a long run takes that names nothing: on a GPU `safe`, for a resume must have the same bits.
+
+    On a CPU it is `wide` where the widest vectors are faster on a row of exponentials; elsewhere `fast`.
+    """
+    if jax.default_backend() == "gpu":
+        return "safe"
     if compiler_options("wide") is None:
         return "fast"
     times = {}

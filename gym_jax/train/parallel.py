@@ -108,6 +108,18 @@ def cpu_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpu_devices(*, local: bool = False) -> list[jax.Device]:
+    """Return the CPU devices of all processes or of this one; none where JAX_PLATFORMS names other backends alone.
+
+    >>> cpu_devices()[0].platform
+    'cpu'
+    """
+    try:
+        return jax.local_devices(backend="cpu") if local else jax.devices("cpu")
+    except RuntimeError:
+        return []
+
+
 def request_cpu_devices(placement: Placement | Literal["auto"], count: int | None = None) -> None:
     """Ask JAX for that many CPU devices, before any is opened; `cores` and `auto` ask for one per core.
 
@@ -146,14 +158,15 @@ def make_layout(
         )
     if placement == "one":
         return Layout(placement, (jax.devices()[0],), compile)
-    found = jax.devices("cpu") if placement == "cores" else jax.devices()
+    found = cpu_devices() if placement == "cores" else jax.devices()
     wanted = count or (cpu_cores() if placement == "cores" and several == 1 else len(found))
     own: dict[int, list[jax.Device]] = {}
     for device in found:
         own.setdefault(device.process_index, []).append(device)
     share, odd = divmod(wanted, several)
-    if odd or any(len(devices) < share for devices in own.values()):
-        there = f"{len(found)} {found[0].platform}" + (f" in {several} processes" if several > 1 else "")
+    if odd or not found or any(len(devices) < share for devices in own.values()):
+        kind = "cpu" if placement == "cores" else found[0].platform
+        there = f"{len(found)} {kind}" + (f" in {several} processes" if several > 1 else "")
         raise ConfigError(
             f"train.placement={placement} needs {wanted} devices, JAX has {there}",
             hint="CPU devices are made before JAX opens the first one; set JAX_NUM_CPU_DEVICES, or ask for fewer"

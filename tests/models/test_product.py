@@ -36,8 +36,20 @@ def test_products_and_their_gradients_are_those_of_rounded_operands_in_float64(t
     assert np.abs(expected[0] - np.einsum(terms, np.float64(a), np.float64(b))).max() > 1e-3
 
 
-def test_a_float32_product_is_the_product_itself():
-    assert make_product(jnp.matmul, "float32") is jnp.matmul
+def test_a_float32_product_and_its_gradients_are_asked_for_in_full_precision():
+    """A GPU would take TF32 and a TPU bfloat16 where nothing is said; a CPU computes the same bits either way."""
+    x = jnp.ones((3, 3))
+
+    def both(product):
+        return jax.make_jaxpr(jax.value_and_grad(lambda x: product(x, jnp.sin(x)).sum()))(x)
+
+    said = [
+        eqn.params["precision"]
+        for eqn in both(make_product(jnp.matmul, "float32")).eqns
+        if eqn.primitive.name == "dot_general"
+    ]
+    assert len(said) == 3
+    assert set(said) == {(jax.lax.Precision.HIGHEST,) * 2}
 
 
 @pytest.mark.parametrize("kernel", ["plain", "fast"])

@@ -18,6 +18,7 @@ def test_plain_and_fast_are_obeyed_on_every_platform(monkeypatch):
 def test_auto_is_fast_where_that_was_measured_to_be_faster(platform, fast, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: platform)
     assert choose("auto") is fast
+    assert choose("auto", faster_on=(platform,))
 
 
 def test_the_words_are_auto_plain_and_fast():

@@ -8,8 +8,9 @@ from small import small_config
 
 from gym_jax.config.load import load_config
 from gym_jax.config.schema import Train
-from gym_jax.errors import Interrupted
+from gym_jax.errors import ConfigError, Interrupted
 from gym_jax.run import fit, placement, plan
+from gym_jax.run.export import export_run
 from gym_jax.run.folder import RunFolder
 from gym_jax.run.placement import LONG, SHARED, layouts_of
 from gym_jax.run.train import find_resumable, resume_run, train_run
@@ -135,3 +136,23 @@ def test_a_resume_opens_as_many_devices_as_were_open_when_it_began(tmp_path, mon
     monkeypatch.setattr(plan, "request_cpu_devices", lambda placement, count: asked.append((placement, count)))
     plan.plan_run(small_config(tmp_path, "mlp", "train.placement=one"), {**choices, "opened": 4})
     assert asked == [("auto", 4)]
+
+
+def test_a_run_needs_no_cpu_backend(tmp_path, monkeypatch):
+    """JAX_PLATFORMS=cuda leaves a process without one."""
+
+    def without(ask):
+        def asked(*args, **keywords):
+            if "cpu" in (*args, *keywords.values()):
+                raise RuntimeError("Unknown backend cpu")
+            return ask(*args, **keywords)
+
+        return asked
+
+    for name in ("devices", "local_devices", "local_device_count"):
+        monkeypatch.setattr(jax, name, without(getattr(jax, name)))
+    run = train_run(small_config(tmp_path, "mlp", "train.epochs=1"))
+    assert json.loads((run.folder / "choices.json").read_text())["opened"] == 0
+    assert export_run(run.folder, tmp_path / "export")
+    with pytest.raises(ConfigError, match="placement=cores needs 2 devices, JAX has 0 cpu"):
+        make_layout("cores", 2)

@@ -156,19 +156,25 @@ def forgotten():
 
 @pytest.mark.parametrize("compile", ["safe", "wide"])
 def test_options_that_this_version_does_not_know_are_left_out(compile, forgotten, monkeypatch, capfd):
-    monkeypatch.setitem(OPTIONS, compile, {"xla_cpu_no_such_option": "1"})
+    monkeypatch.setitem(OPTIONS["cpu"], compile, {"xla_cpu_no_such_option": "1"})
     np.testing.assert_array_equal(jit(lambda x: x + 1, compile=compile)(jnp.ones(2)), [2, 2])
     assert compiler_options(compile) is None
     assert capfd.readouterr() == ("", "")
     assert quickest() == "fast" or compile == "safe"
 
 
-@pytest.mark.parametrize("platform", ["gpu", "tpu"])
 @pytest.mark.parametrize("compile", COMPILES)
-def test_other_platforms_have_no_options(compile, platform, forgotten, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+def test_a_tpu_has_no_options(compile, forgotten, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     assert compiler_options(compile) is None
     assert quickest() == "fast"
+
+
+def test_a_gpu_is_safe_unless_asked_otherwise_and_then_computes_the_same_bits_in_every_process(forgotten, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert compiler_options("safe") == OPTIONS["gpu"]["safe"]
+    assert [compiler_options(compile) for compile in ("fast", "wide")] == [None, None]
+    assert quickest() == "safe"
 
 
 def test_fast_is_what_jax_makes():
@@ -183,7 +189,7 @@ def test_the_widest_vectors_are_taken_where_they_are_clearly_faster(wide, expect
         return program
 
     times = {"fast": 1.0, "wide": wide}
-    monkeypatch.setattr(module, "compiler_options", OPTIONS.get)
+    monkeypatch.setattr(module, "compiler_options", OPTIONS["cpu"].get)
     monkeypatch.setattr(module, "jit", tagged)
     monkeypatch.setattr(module, "_seconds", lambda program, *_: times[program.compile])
     assert quickest() == expected
