@@ -19,7 +19,7 @@ def whole_file(path: str | Path, suffix: str = "") -> Iterator[tuple[Path, Path]
     The other path ends with `suffix`, for writers that go by it. Raises StorageError; nothing is left then.
     """
     path = Path(path).expanduser().absolute()
-    temporary = path.with_name(f".{path.name}.tmp{suffix}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{suffix}")
     try:
         yield path, temporary
         temporary.replace(path)

@@ -50,22 +50,13 @@ def open_parts(path: str | Path, count: int, job: Mapping[str, Any]) -> Iterator
     folder = Path(path).expanduser().absolute()
     wanted = json.loads(json.dumps({"schema": SCHEMA, "parts": count, **job}))
     with _storage(folder):
-        begun = _begun(folder)
-        if begun is None:
-            _refuse_filled(folder)
-        elif changed := sorted(key for key in {*begun, *wanted} if begun.get(key) != wanted.get(key)):
-            raise ConfigError(
-                f"{folder} was begun with another: {', '.join(changed)}",
-                hint="a job goes on as it began; another one needs a folder of its own",
-                attempt=f"--out {folder}-2",
-                code="config.parts_other",
-            )
+        _is_begun(folder, wanted)
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("a+", encoding="utf-8")
     with lock:
         _hold(lock, folder)
         with _storage(folder):
-            if begun is None:
+            if not _is_begun(folder, wanted):  # another process may have begun it meanwhile
                 write_synced(folder / JOB, json.dumps(wanted, indent=1, allow_nan=False) + "\n")
             for left in folder.glob(".part-*.tmp"):  # of a part that was cut short
                 left.unlink()
@@ -128,6 +119,22 @@ def read_unanswered(parts: PartFolder, number: int) -> list[Unread]:
             Unread(**json.loads(line)) for line in parts.unanswered(number).read_text(encoding="utf-8").splitlines()
         ]
     return []
+
+
+def _is_begun(folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Return whether this job was begun there. Raises ConfigError when the folder holds something else."""
+    begun = _begun(folder)
+    if begun is None:
+        _refuse_filled(folder)
+        return False
+    if changed := sorted(key for key in {*begun, *wanted} if begun.get(key) != wanted.get(key)):
+        raise ConfigError(
+            f"{folder} was begun with another: {', '.join(changed)}",
+            hint="a job goes on as it began; another one needs a folder of its own",
+            attempt=f"--out {folder}-2",
+            code="config.parts_other",
+        )
+    return True
 
 
 def _begun(folder: Path) -> dict[str, Any] | None:

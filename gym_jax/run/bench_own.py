@@ -174,7 +174,12 @@ def product_peak(name: str) -> Callable[[], float]:
     layout = Layout("cores", devices)
     split = NamedSharding(layout.mesh, P(AXIS))
     product = jit(
-        jax.shard_map(lambda x: lax.dot(x[0], x[0])[None], mesh=layout.mesh, in_specs=P(AXIS), out_specs=P(AXIS))
+        jax.shard_map(
+            lambda x: lax.dot(x[0], x[0], precision="highest")[None],
+            mesh=layout.mesh,
+            in_specs=P(AXIS),
+            out_specs=P(AXIS),
+        )
     )
     squares = [jax.device_put(jnp.full((len(devices), n, n), 1 / n), split) for n in PEAK_SIZES]
     for square in squares:

@@ -13,6 +13,7 @@ from made_runs import HORIZON, shared, write_frame
 
 from gym_jax.cli import main
 from gym_jax.cli.parts import is_folder
+from gym_jax.data import parts
 from gym_jax.data.parts import JOB, MANIFEST, open_parts
 from gym_jax.errors import ConfigError, DataError, Interrupted, RunInUse, StorageError
 from gym_jax.evaluate.conformal import Calibration
@@ -164,6 +165,21 @@ def test_one_writes_at_a_time(tmp_path):
         pass
     with open_parts(tmp_path / "out", 1, {}):
         pass
+
+
+def test_a_job_that_another_began_while_this_one_waited_for_the_lock_is_not_overwritten(tmp_path, monkeypatch):
+    hold, told = parts._hold, []
+
+    def late(lock, folder):
+        if not told:
+            told.append((folder / JOB).write_text(json.dumps({"schema": parts.SCHEMA, "parts": 2})))
+        hold(lock, folder)
+
+    monkeypatch.setattr(parts, "_hold", late)
+    with pytest.raises(ConfigError, match="was begun with another: parts"), open_parts(tmp_path / "out", 1, {}):
+        pass
+    assert json.loads((tmp_path / "out" / JOB).read_text())["parts"] == 2
+
 
 
 def test_a_disk_that_refuses_leaves_no_half_part(model, data, tmp_path, small_pieces, monkeypatch):
