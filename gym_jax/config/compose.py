@@ -100,6 +100,10 @@ def compose_file(path: Path, name: str | None = None) -> dict[str, Any]:
     name = name or str(path)
     check_text(path, name)
     try:
+        _check_defaults(path, path.parent, {path})
+    except yaml.YAMLError as error:
+        raise unreadable(name, error) from error
+    try:
         plain = OmegaConf.to_container(_compose(path), resolve=True)
     except yaml.YAMLError as error:  # of a file in its defaults list
         raise unreadable(name, error) from error
@@ -185,6 +189,21 @@ def _compose(path: Path) -> Any:
     with open_dict(tree):
         del tree["hydra"]
     return tree
+
+
+def _check_defaults(path: Path, root: Path, seen: set[Path]) -> None:
+    """Judge the text of every file at hand that a file's defaults list names, and of those that these name."""
+    listed = yaml.safe_load(path.read_text(encoding="utf-8-sig")).get("defaults")
+    for entry in listed if isinstance(listed, list) else ():
+        for group, names in entry.items() if isinstance(entry, dict) else [("", entry)]:
+            for one in names if isinstance(names, list) else [names]:
+                words = f"{str(group).split()[-1].partition('@')[0]}/{one}" if group else str(one)
+                beside = root if words.startswith("/") else path.parent
+                place = beside / f"{words.strip('/').partition('@')[0].removesuffix('.yaml')}.yaml"
+                if place not in seen and place.is_file():
+                    seen.add(place)
+                    check_text(place, place.name)
+                    _check_defaults(place, root, seen)
 
 
 def _not_composed(path: Path, name: str, error: Exception) -> ConfigError:

@@ -212,6 +212,37 @@ def test_anchors_are_fine_within_reason(here):
     assert load(["mine.yaml"]).config.task.context == 24
 
 
+BOMB = "data:\n  a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"  {new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "place"),
+    [
+        ("[base]", "base.yaml"),
+        ("[base.yaml]", "base.yaml"),
+        ("[{model: base}]", "model/base.yaml"),
+        ("[{optional /model@data: [base]}]", "model/base.yaml"),
+        ("[model/first]", "model/base.yaml"),
+    ],
+)
+def test_a_bomb_in_a_file_of_the_defaults_list_never_goes_off(here, defaults, place):
+    (here / "model").mkdir(exist_ok=True)
+    (here / "model" / "first.yaml").write_text("defaults: [base]\n")
+    (here / place).write_text(BOMB)
+    (here / "mine.yaml").write_text(f"defaults: {defaults}\n")
+    with pytest.raises(ConfigError, match=r"`base.yaml` line 6: its anchors stand for more than 100,000 values"):
+        load(["mine.yaml"])
+
+
+@pytest.mark.parametrize("defaults", ["3", "[[base]]", "[null]", "[{model: null}]", "[mine]", "{model: base}"])
+def test_an_odd_defaults_list_is_refused_in_words_or_taken(here, defaults):
+    (here / "mine.yaml").write_text(f"defaults: {defaults}\n")
+    with suppress(ConfigError):  # any other error is one of ours
+        load(["mine.yaml"])
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -181,7 +181,6 @@ def test_a_job_that_another_began_while_this_one_waited_for_the_lock_is_not_over
     assert json.loads((tmp_path / "out" / JOB).read_text())["parts"] == 2
 
 
-
 def test_a_disk_that_refuses_leaves_no_half_part(model, data, tmp_path, small_pieces, monkeypatch):
     def full(table, path, **options):
         path.write_bytes(b"PAR1")
