@@ -30,18 +30,27 @@ def read(path: str | Path, reading: Reading | None = None, *, every: bool = Fals
     """Read a file, a folder of files or a glob into one Panel; `options` are the fields of Reading.
 
     A file without an id column is one series named after the file. `every` takes all numeric columns as targets when
-    none is named. Raises DataError with everything that is wrong, and where.
+    none is named. A Parquet file without rows beside others, as tools write it for an empty partition, is left out.
+    Raises DataError with everything that is wrong, and where.
     """
     reading = judged(reading, options)
     files = find_files(path)
     names = series_names(files)
-    parts = []
-    for file in files:
-        began = time.monotonic()
-        parts.append(read_rows(open_table(file, reading), reading, names[file], named(file), every=every))
+    parts: list[Rows] = []
+    filled: list[Path] = []
+    for place, file in enumerate(files):
+        began, last = time.monotonic(), place == len(files) - 1 and not parts
+        try:
+            table = open_table(file, reading)
+        except DataError as error:
+            if last or error.code != "data.empty" or suffix_of(file) != ".parquet":
+                raise
+            continue
+        filled.append(file)
+        parts.append(read_rows(table, reading, names[file], named(file), every=every))
         size, seconds = len(parts[-1].codes), time.monotonic() - began
         LOGGER.debug("read %s: %d rows, %d series, in %.3f s", file, size, len(parts[-1].ids), seconds)
-    return to_panel(join_rows(parts, [named(file) for file in files]), reading)
+    return to_panel(join_rows(parts, [named(file) for file in filled]), reading)
 
 
 def read_frame(

@@ -99,12 +99,11 @@ def open_store(
     place = find_place(path)
     found = parquet_files(place)
     names = series_names([Path(file.path) for file in found])
-    stems = tuple(names[Path(file.path)] for file in found)
-    files, indices = [], []
-    for file, stem in zip(found, stems, strict=True):
-        opened, index = _open(place, file)
-        files.append(opened)
-        indices.append(index or make_index(place, opened, reading, stem))
+    all_of_them = [(*_open(place, file), names[Path(file.path)]) for file in found]
+    # tools write a file for a partition without rows, too
+    filled = [one for one in all_of_them if one[0].rows] or all_of_them
+    files, stems = [opened for opened, _, _ in filled], tuple(stem for _, _, stem in filled)
+    indices = [index or make_index(place, opened, reading, stem) for opened, index, stem in filled]
     _refuse_other_columns(files, reading, every)
     _refuse_scattered(indices, files)
     pieces = [piece for number, index in enumerate(indices) for piece in _pieces(number, index, files[number], rows)]

@@ -26,6 +26,7 @@ FILES = {
     "losses": ["test_losses.py"],
     "metrics": ["test_metrics.py"],
     "ops.lstm": ["ops"],
+    "ops.hoisted": ["ops"],
     "ops.attention": ["ops"],
     "ops.dense": ["ops"],
     "optim.schedules": ["optim"],
@@ -45,6 +46,7 @@ FILES = {
 EQUIVALENT = {
     ("ops.dense", "small = "): "chooses between ways that give the same",
     ("ops.dense", "if rows < MANY"): "chooses between ways that give the same",
+    ("ops.hoisted", "UNROLL ="): "steps in a turn of the loop, not what they compute",
     ("train.step", "grads, total, changed, count = add_shards("): "shards are given here",
     ("data.scale", "out[i, part] = np.where(t < 0.5"): "two ways to interpolate that differ by rounding",
     ("data.windows", "targets = jnp.where(known"): "what has no weight may be anything",

@@ -212,6 +212,20 @@ def test_rows_without_times_are_counted_on_from_portion_to_portion(tmp_path, mon
     assert_same([read_store(tmp_path / "wide", time="step", time_unit="step")], whole)
 
 
+@pytest.mark.parametrize("function", [read, read_store])
+def test_an_empty_part_beside_others_holds_nothing_and_alone_is_refused(function, frame, tmp_path):
+    """Spark writes one for each partition without rows."""
+    empty = tmp_path / "part-0.parquet"
+    frame[:0].to_parquet(empty)
+    with pytest.raises(DataError, match=r"`part-0.parquet` holds no rows"):
+        function(tmp_path, **TARGET)
+    frame[frame.unique_id < "vm-003"].to_parquet(tmp_path / "part-1.parquet")
+    frame[frame.unique_id >= "vm-003"].to_parquet(tmp_path / "part-2.parquet")
+    found = function(tmp_path, **TARGET)
+    empty.unlink()
+    assert_same([found], function(tmp_path, **TARGET))
+
+
 def test_pieces_of_different_steps_are_refused(tmp_path):
     for name, step in (("a", "5min"), ("b", "10min")):
         frame = pd.DataFrame({"unique_id": name, "ds": pd.date_range("2026-01-05", periods=4, freq=step), "cpu": 1.0})
