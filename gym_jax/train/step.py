@@ -57,6 +57,7 @@ def make_train_step(
     their gradients: the step on the whole batch with the memory of a part. Each draws its own dropout and hands its
     collections to the next. A batch that does not divide is filled up with rows without weight.
     `ema` is the decay, between 0 and 1, of a running average of the parameters, kept in `state.ema`.
+    `tx` is given the loss of the step as `value`, where it asks for one, as `optax.contrib.reduce_on_plateau` does.
     `freeze(params)` is True for parameters without a gradient; it is for `tx` to leave them as they are.
     `shards` is the number of equal parts of a batch whose gradients are computed one by one and added in one order:
     the result is the same to the bit on any number of devices that divides it. Each draws its own dropout; gradients of
@@ -141,7 +142,10 @@ def make_train_step(
         found = of_batch if shards is None else of_shards
         grads, total, count, changed = found(state.params, state.collections, batch, key)
         grads = optax.tree.scale(1 / jnp.where(count > 0, count, 1), grads)
-        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        value = total / jnp.where(count > 0, count, 1)
+        updates, opt_state = optax.with_extra_args_support(tx).update(
+            grads, state.opt_state, state.params, value=value
+        )
         done = state.step + 1
         params = optax.apply_updates(state.params, updates)
         new = state._replace(
@@ -258,8 +262,10 @@ def _weighted(loss: Loss, prediction: Array, batch: Batch) -> Array:
     """Return the weighted sum of the elementwise loss; a value without weight may be anything, even NaN."""
     prediction = jax.tree.map(lambda leaf: leaf.astype(at_least_float32(leaf)), prediction)
     shape = batch.targets.shape
+    if batch.weights.shape != shape:
+        raise ValueError(f"the weights have shape {batch.weights.shape} and the targets {shape}: each target has its own")
     # one of as many axes would be broadcast; with more of them it is the loss that knows how they are meant
-    if isinstance(prediction, jax.Array) and prediction.ndim == len(shape) and prediction.shape != shape:
+    if isinstance(prediction, jax.Array) and prediction.ndim <= len(shape) and prediction.shape != shape:
         raise ValueError(
             f"the model answers with shape {prediction.shape} for targets of shape {shape}: it must be theirs, "
             "(batch, horizon, targets), with one axis more for a loss of several outputs"

@@ -108,6 +108,44 @@ def test_a_model_of_another_shape_is_refused_even_where_it_would_broadcast(make)
         step(state, batch)
 
 
+@pytest.mark.parametrize("make", [make_train_step, make_eval_step])
+@pytest.mark.parametrize(
+    ("short", "said"),
+    [
+        ("answers", r"answers with shape \(3, 2\) for targets of shape \(3, 2, 1\)"),
+        ("weights", r"the weights have shape \(3,\) and the targets \(3, 2, 1\)"),
+    ],
+)
+def test_an_axis_that_is_lacking_is_named(make, short, said):
+    class Flat(TwoSteps):
+        @nn.compact
+        def __call__(self, inputs, *, train=False):
+            both = jnp.repeat(Slope(name="slope")(inputs), 2, axis=1)
+            return both[..., 0] if short == "answers" else both
+
+    model, tx, batch = Flat(), optax.sgd(0.5), slope_batch()
+    if short == "weights":
+        batch = batch._replace(weights=jnp.ones(3))
+    state = init_state(model, tx, jax.random.key(0), batch.inputs)
+    step = make(model, losses.mse, tx) if make is make_train_step else make(model, losses.mse)
+    with pytest.raises(ValueError, match=said):
+        step(state, batch)
+
+
+def test_an_optimiser_that_asks_for_the_loss_gets_it():
+    seen = []
+
+    def update(updates, state, params=None, *, value, **extra):
+        seen.append(float(value))
+        return updates, state
+
+    tx = optax.chain(optax.GradientTransformationExtraArgs(optax.init_empty_state, update), optax.sgd(0.5))
+    model, batch = TwoSteps(), slope_batch()
+    state = init_state(model, tx, jax.random.key(0), batch.inputs)
+    _, metrics = make_train_step(model, losses.mse, tx)(state, batch)
+    assert seen == [float(metrics["loss"].value)]
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_loop_equals_scan_equals_vmapped_member(kind):
     model, tx, examples = MODELS[kind], optax.adamw(1e-2), small_windows()
