@@ -76,7 +76,7 @@ class TrainState(NamedTuple):
 
     @property
     def variables(self) -> dict[str, PyTree]:
-        """The variables that `model.apply` takes, as trained; `train/average.py` has those for evaluation."""
+        """The variables that `model.apply` takes, as trained; `gym_jax.evaluation_variables` are those that judge."""
         return {"params": self.params, **self.collections}
 
 

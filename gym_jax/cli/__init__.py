@@ -66,6 +66,9 @@ class App(typer.Typer):
 READ_ALIKE = ("data check", "init", "allocate simulate", "allocate train", "allocate recommend")
 """Commands that read data as `train` does, and take the same `--target` and settings to cure them."""
 
+ELSEWHERE = {"fit": "train", "test": "evaluate", "validate": "evaluate", "forecast": "predict"}
+"""Commands as other libraries call them."""
+
 app = App(
     help="Forecast the resource use of machines and containers: train, evaluate, predict, resume.",
     epilog=EPILOG,
@@ -172,7 +175,9 @@ def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:
         from gym_jax.config.keys import all_keys
 
         named = [key for key in all_keys() if key.split(".")[-1] == option[1].replace("-", "_")]
-        hint = hint or (f"`{min(named, key=len)}=...`?" if named else "")
+        hint = f"`{min(named, key=len)}=...`?" if named else hint
+    if word := next((word for word in ELSEWHERE if f"command '{word}'" in message), None):
+        hint = f"'{ELSEWHERE[word]}'?"
     return ConfigError(
         f"{message[:1].lower()}{message[1:]}".rstrip("."),
         hint=f"did you mean {hint}" if hint else "what it takes is listed there",

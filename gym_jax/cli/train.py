@@ -228,7 +228,7 @@ def train(
     if result.scores:
         print_scores(result.scores)
     words = {
-        "complete": "this run was already complete; nothing was done",
+        "complete": "this run was already complete; nothing was left to train",
         "stopped": f"stopped by --max-time at step {result.steps:,}; go on with: gymjax train --resume {result.folder}",
         "done": f"best epoch {result.best.get('epoch')}, step {result.best.get('step')}"
         + (f" of seed {result.best['seed']}" if "seed" in result.best else ""),

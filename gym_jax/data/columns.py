@@ -67,9 +67,11 @@ def find_columns(
     plain = {_plain(name): name for name in reversed(names)}
     time = reading.time or next((plain[name] for name in TIME_NAMES if name in plain), None)
     if time is None and reading.time_unit != "step":
+        index = "; an index counts when it has a name, `frame.rename_axis('ds')`" if where == "the data frame" else ""
         raise DataError(
             f"no time column in {where}: looked for {', '.join(TIME_NAMES)}",
-            hint=f"its columns are {listed(names) or 'none'}; to count rows that have no times, data.time_unit=step",
+            hint=f"its columns are {listed(names) or 'none'}{index}; to count rows that have no times, "
+            "data.time_unit=step",
             attempt="gymjax train ... data.time=COLUMN",
             code="data.no_time",
         )

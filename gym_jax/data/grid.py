@@ -25,6 +25,8 @@ def make_panel(
     times: Int[np.ndarray, " rows"],
     values: Float[np.ndarray, "rows channels"],
     *,
+    channels: Sequence[str],
+    targets: int,
     policy: Policy | None = None,
     step: str | None = None,
     resample: Resample | None = None,
@@ -36,7 +38,8 @@ def make_panel(
 ) -> Panel:
     """Lay rows in any order on a regular grid; `facts` are further fields of Panel, static ones a row per id.
 
-    `codes` is the position of each row's series in `ids`; `times` are nanoseconds or counts; NaN means missing.
+    `codes` is the position of each row's series in `ids`; `times` are nanoseconds, or counts with `clock="step"`; NaN
+    means missing. `channels` names the columns of `values`, of which the first `targets` are forecast.
     `step` declares the time step. Rows are `partial` when there are more elsewhere: a column may then be blank here.
     `apart` names columns that may tell series apart and were not read, for the error of a time that is there twice.
     Raises DataError with everything that the policy refuses.
@@ -49,7 +52,8 @@ def make_panel(
     ([1.0, 2.0, 0.0, 4.0], [True, True, False, True])
     """
     policy, report = policy or Policy(), Report()
-    channels, targets, clock = facts["channels"], facts["targets"], facts.get("clock", "ns")
+    facts |= {"channels": tuple(channels), "targets": targets}
+    clock = facts.get("clock", "ns")
     if not len(times):
         raise DataError("the data hold no rows", hint="the file has a header at most", code="data.empty")
 

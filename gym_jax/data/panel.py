@@ -15,7 +15,7 @@ Clock = Literal["ns", "step"]
 """`ns`: times are nanoseconds since 1970; `step`: times are plain counts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Panel:
     """Series laid end to end in flat arrays; row `offsets[i] + k` is series `i` at `first[i] + k * step`.
 
@@ -73,6 +73,11 @@ class Panel:
     """What was repaired or assumed while reading, a sentence each."""
     findings: tuple[Finding, ...] = ()
     """What reading looked for, with its counts."""
+
+    def __repr__(self) -> str:
+        """Return what a session shows: no values."""
+        size = f"{len(self.series):,} series, {len(self.values):,} rows of {self.describe_step()}"
+        return f"<Panel: {size}, channels {', '.join(self.channels)}; {self.targets} to forecast>"
 
     @property
     def lengths(self) -> Int[np.ndarray, " series"]:

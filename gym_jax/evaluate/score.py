@@ -188,7 +188,7 @@ def verdict(
         else:
             losses = [kind for kind, mae in rivals.items() if own["mae"] >= mae]
             sentences.append(
-                f"{target}: {name} does NOT beat {' and '.join(f'`{kind}`' for kind in losses)}; "
+                f"{target}: {name} does NOT beat {' or '.join(f'`{kind}`' for kind in losses)}; "
                 f"its MAE is {abs(gain):.1%} above the best baseline, `{best}`."
             )
     return " ".join(sentences)

@@ -74,6 +74,6 @@ def judge_cases(
         if ahead > 0:
             sentences.append(f"{target}: {name} beats every baseline; {said}.")
         else:
-            others = " and ".join(f"`{kind}`" for kind in rivals if kind not in beaten)
+            others = " or ".join(f"`{kind}`" for kind in rivals if kind not in beaten)
             sentences.append(f"{target}: {name} does NOT beat {others}; {said}.")
     return " ".join(sentences)

@@ -143,9 +143,7 @@ def make_train_step(
         grads, total, count, changed = found(state.params, state.collections, batch, key)
         grads = optax.tree.scale(1 / jnp.where(count > 0, count, 1), grads)
         value = total / jnp.where(count > 0, count, 1)
-        updates, opt_state = optax.with_extra_args_support(tx).update(
-            grads, state.opt_state, state.params, value=value
-        )
+        updates, opt_state = optax.with_extra_args_support(tx).update(grads, state.opt_state, state.params, value=value)
         done = state.step + 1
         params = optax.apply_updates(state.params, updates)
         new = state._replace(
@@ -263,7 +261,9 @@ def _weighted(loss: Loss, prediction: Array, batch: Batch) -> Array:
     prediction = jax.tree.map(lambda leaf: leaf.astype(at_least_float32(leaf)), prediction)
     shape = batch.targets.shape
     if batch.weights.shape != shape:
-        raise ValueError(f"the weights have shape {batch.weights.shape} and the targets {shape}: each target has its own")
+        raise ValueError(
+            f"the weights have shape {batch.weights.shape} and the targets {shape}: each target has its own"
+        )
     # one of as many axes would be broadcast; with more of them it is the loss that knows how they are meant
     if isinstance(prediction, jax.Array) and prediction.ndim <= len(shape) and prediction.shape != shape:
         raise ValueError(

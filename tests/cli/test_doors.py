@@ -41,6 +41,14 @@ def refused(capsys, *arguments):
 
 ERRORS = {
     ("trian",): (2, "error: no such command 'trian'", "hint: did you mean 'train'?", "try: gymjax --help"),
+    ("fit",): (2, "error: no such command 'fit'", "hint: did you mean 'train'?", "try: gymjax --help"),
+    ("test", "RUN"): (2, "error: no such command 'test'", "hint: did you mean 'evaluate'?", "try: gymjax --help"),
+    ("tune", "--lr", "1e-4,1e-3"): (
+        2,
+        "error: no such option: --lr",
+        "hint: did you mean `optim.lr=...`?",
+        "try: gymjax tune --help",
+    ),
     ("train", "--epoch", "3"): (
         2,
         "error: no such option: --epoch",

@@ -1017,8 +1017,8 @@ FRAMES = {
     "an index without a name": (
         lambda: FRAME.set_index("ds").rename_axis(None),
         "error: no time column in the data frame: looked for ds, timestamp, ts, time, datetime, date, "
-        "epoch, unix_time\nhint: its columns are value; to count rows that have no times, "
-        "data.time_unit=step\ntry: gymjax train ... data.time=COLUMN",
+        "epoch, unix_time\nhint: its columns are value; an index counts when it has a name, `frame.rename_axis('ds')`; "
+        "to count rows that have no times, data.time_unit=step\ntry: gymjax train ... data.time=COLUMN",
     ),
     "seconds in 32 bits": (
         lambda: FRAME.assign(ds=np.arange(3, dtype=np.float32) + np.float32(1.7672256e9)),

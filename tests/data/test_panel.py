@@ -142,6 +142,15 @@ def test_make_panel_by_hand_with_plain_counts():
     assert (panel.describe_step(), panel.season()) == ("4 steps", 1)
 
 
+def test_a_panel_says_in_a_line_what_it_is():
+    made = make_panel(
+        np.zeros(2, int), ["web"], np.arange(2), np.ones((2, 2)), channels=["a", "b"], targets=1, clock="step"
+    )
+    assert repr(made) == "<Panel: 1 series, 2 rows of 1 step, channels a, b; 1 to forecast>"
+    with pytest.raises(TypeError, match="'channels' and 'targets'"):
+        make_panel(np.zeros(2, int), ["web"], np.arange(2), np.ones((2, 2)))
+
+
 def test_select_keeps_whole_series():
     panel = read_frame(
         pd.DataFrame({"id": list("aabbbc"), "time": [0, 1, 5, 6, 7, 9], "value": range(6)}), time_unit="step"

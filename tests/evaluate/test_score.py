@@ -122,6 +122,11 @@ def test_the_mean_of_members_is_scored_behind_them():
             "cpu: m does NOT beat `last`; its MAE is 50.0% above the best baseline, `last`.",
         ),
         (1.5, {"last": 2.0}, "cpu: m beats every baseline; its MAE is 25.0% below the best of them, `last`."),
+        (
+            1.0,
+            {"last": 0.5, "seasonal": 0.8},
+            "cpu: m does NOT beat `last` or `seasonal`; its MAE is 100.0% above the best baseline, `last`.",
+        ),
         (1.0, {"last": 1.0}, "cpu: m does NOT beat `last`; its MAE is 0.0% above the best baseline, `last`."),
         (0.1, {"last": 0.0}, "cpu: m does NOT beat `last`, which makes no error at all."),
         (None, {"last": 1.0}, "cpu: the forecast of m is not finite."),

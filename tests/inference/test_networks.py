@@ -13,6 +13,7 @@ from gym_jax.models import MODELS
 def test_every_kind_of_model_has_a_network():
     assert set(NETWORKS) == set(MODELS)
     assert {kind for kind, _, _ in VARIANTS.values()} == set(MODELS)
+    assert {VARIANTS[name][0] for name in QUICK} == set(MODELS)  # a new one is tried without -m slow, too
 
 
 @pytest.mark.parametrize(
