@@ -182,7 +182,7 @@ def make_epoch(step_for: Callable[..., Step], layout: Layout) -> Epoch:
     """Compile `scan(step)` over an order of indices; `step_for` takes `axis_name` and returns the step.
 
     `functools.partial(make_train_step, model, loss, tx)` is such a `step_for`. State and examples must have been
-    placed with `layout.replicate`.
+    placed with `layout.replicate`. The state that is given is used up, and with it the one that was placed.
 
     >>> state = layout.replicate(begin(jax.random.key(0), batch.inputs))
     >>> state, metrics = epoch(state, layout.replicate(examples), order)
