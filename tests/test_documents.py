@@ -44,7 +44,7 @@ DOCUMENTS = {
     "docs/report": Document(6, {"runs", "a.html", "both.html", "why.html", "figures"}, 6),
     "docs/intervals": Document(8, {"runs", "surprises.csv"}),
     "docs/tutorials/first-hour": Document(10, {"usage.csv", "gymjax.yaml", "allocation.yaml", "first.html", "runs"}),
-    "docs/tutorials/research": Document(0, set(), 30),
+    "docs/tutorials/research": Document(0, set(), 40),
     "docs/migrating": Document(2, {"usage.csv"}),
     "docs/batch": Document(6, {"usage.parquet", "usage", "runs", "model", "forecasts"}),
     "docs/tasks": Document(7, {"table.csv", "answered.csv", "runs"}, 14),
