@@ -98,6 +98,7 @@ class LSTMLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "time batch features"]) -> Float[Array, "steps batch hidden"]:
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         recurrence = choose_lstm(self.kernel)
         if recurrence is not lstm_plain:
             weights = CellWeights(self.hidden, name="cell")(x.shape[-1])

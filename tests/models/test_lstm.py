@@ -150,3 +150,14 @@ def test_outputs_and_gradients_are_those_of_pytorch(case, kernel):
         close(cell["input_kernel"].T, expected[f"weight_ih_{suffix}"], PEER)
         close(cell["recurrent_kernel"].T, expected[f"weight_hh_{suffix}"], PEER)
         close(cell["bias"], expected[f"bias_ih_{suffix}"], PEER)
+
+
+@each_kernel
+def test_windows_in_half_precision_are_computed_in_float32(kernel):
+    model = LSTM(horizon=2, hidden=4, kernel=kernel)
+    past = jnp.linspace(0, 1, 12, dtype=jnp.float16).reshape(2, 6, 1)
+    forecast, variables = model.init_with_output(jax.random.key(0), Inputs(past))
+    assert forecast.dtype == jnp.float32
+    np.testing.assert_allclose(forecast, model.apply(variables, Inputs(past.astype(jnp.float32))), rtol=1e-2)
+    grads = jax.grad(lambda variables: model.apply(variables, Inputs(past)).sum())(variables)
+    assert {leaf.dtype for leaf in jax.tree.leaves(grads)} == {jnp.dtype("float32")}
