@@ -183,6 +183,18 @@ def tune(
     return best
 
 
+def shortfalls(
+    offers: Sequence[Offer], workloads: Sequence[Workload], parts: Sequence[Span], protocol: Protocol, price: Price
+) -> dict[str, float]:
+    """Return by name the share of the validation in which usage was above what a price gives, margin and reaction with
+    it; a workload of which nothing was measured there has none."""
+    found = (
+        _on_validation(offer, price, one, span, protocol)
+        for offer, one, span in zip(offers, workloads, parts, strict=True)
+    )
+    return {one.name: float(np.mean(one.usage > one.allocation)) for one in found if one is not None}
+
+
 def _on_validation(offer: Offer, price: Price, one: Workload, span: Span, protocol: Protocol) -> Outcome | None:
     """Return what comes of a price on the validation span; None where nothing was measured."""
     steps, rows = span.test - span.val, (span.test - span.val) // offer.usage.shape[1]

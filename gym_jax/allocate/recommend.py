@@ -1,6 +1,7 @@
 """What every workload should get from now on, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,8 @@ class Judgement(NamedTuple):
     """Of each workload that was there, by name."""
     common: Float[np.ndarray, "floors candidates"]
     """Of all of them together."""
+    short: Mapping[float, Mapping[str, float]] = MappingProxyType({})
+    """By risk and name: the share of the validation in which usage was above what the price gives, margin with it."""
 
 
 def price_at(prices: Mapping[float, Price], risk: float) -> Price:
@@ -81,6 +84,13 @@ def price_at(prices: Mapping[float, Price], risk: float) -> Price:
     )
 
 
+def short_at(short: Mapping[float, Mapping[str, float]], risk: float) -> dict[str, float]:
+    """Return the shares by name for any risk between the tuned ones, by interpolation over its logarithm."""
+    tuned = sorted(short)
+    names = short[tuned[0]] if tuned else ()
+    return {name: float(np.interp(np.log(risk), np.log(tuned), [short[one][name] for one in tuned])) for name in names}
+
+
 def recommend(
     workloads: Sequence[Workload],
     learned: Learned,
@@ -100,6 +110,8 @@ def recommend(
     tuned = sorted(judgement.prices)
     price = price_at(judgement.prices, risk)
     above, below = (price_at(judgement.prices, float(np.clip(risk * by, tuned[0], tuned[-1]))) for by in (0.1, 10.0))
+    short = short_at(judgement.short, risk)
+    common = float(np.mean(list(short.values()))) if short else None
     out = []
     for one, (hours, place, begin, hold), quantiles in _with_quantiles(workloads, learned, protocol):
         seen = ~np.isnan(one.usage)
@@ -117,15 +129,16 @@ def recommend(
             usage,
         )
         request, high, low = (float(offer.allocate(at)[-1]) for at in (price, above, below))
-        given, covered = offer.chosen(price)
+        given, _ = offer.chosen(price)
+        above_it = short.get(one.name, common)
         why = {
             "policy": "learned",
             "risk": risk,
             "holds_hours": protocol.every,
             "history_days": days,
             "level": float(hours.level[place[-1]]),
-            "covered": float(covered[-1]),
-            "covered_own": one.name in judgement.coverage,
+            "covered": None if above_it is None else 1 - above_it,
+            "covered_own": one.name in short,
             "margin": price.margin,
             "raised": request / max(float(given[-1]), 1e-12),
             "highest_day": _highest(one.usage[-24 * one.per_hour :]),
@@ -195,9 +208,10 @@ def because(why: Mapping[str, Any]) -> str:
         lacking = days if why["history_days"] < 1 else "an hour or more of the last day is missing"
         return f"{lacking}: highest so far x {why['margin']:g}"
     whose = "of its own held-out usage" if why["covered_own"] else "of held-out usage of the others"
+    covered = "" if why["covered"] is None else f"covered {why['covered']:.1%} {whose}, "
     raised = f", raised x {why['raised']:.2f} after violations" if why["raised"] > 1.005 else ""
     return (
-        f"covered {why['covered']:.1%} {whose}, margin x {why['margin']:.2f}{raised}; "
+        f"{covered}margin x {why['margin']:.2f}{raised}; "
         f"{why['history_days']:.0f} days seen, decided for {why['holds_hours']} h"
     )
 

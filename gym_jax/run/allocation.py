@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_jax.allocate.learned import LEVELS, Learned, Recipe, network
-from gym_jax.allocate.offers import learn_from, offers_of, tune
+from gym_jax.allocate.offers import learn_from, offers_of, shortfalls, tune
 from gym_jax.allocate.price import Price
 from gym_jax.allocate.protocol import Protocol, spans
 from gym_jax.allocate.recommend import Judgement, Recommendation, recommend
@@ -66,6 +66,7 @@ def train_allocation(
     tell("tuning")
     offers = offers_of([learned] * len(read.workloads), read.workloads, parts, protocol)
     prices = {risk: tune(offers, read.workloads, parts, protocol, risk) for risk in protocol.risks}
+    short = {risk: shortfalls(offers, read.workloads, parts, protocol, prices[risk]) for risk in prices}
     coverage = {one.name: offer.coverage for one, offer in zip(read.workloads, offers, strict=True)}
     common = np.mean(list(coverage.values()), axis=0)
     folder = create_run(root, label="allocation", name=name)
@@ -89,6 +90,7 @@ def train_allocation(
         "prices": {repr(risk): price._asdict() for risk, price in prices.items()},
         "coverage": {key: value.tolist() for key, value in coverage.items()},
         "common": common.tolist(),
+        "short": {repr(risk): shares for risk, shares in short.items()},
         "notes": list(read.notes),
         "environment": environment(),
     }
@@ -143,10 +145,11 @@ def load_allocation(folder: RunFolder) -> Allocation:
         protocol = Protocol(**{**facts["protocol"], "risks": tuple(facts["protocol"]["risks"])})
         prices = {float(risk): Price(**price) for risk, price in facts["prices"].items()}
         coverage = {name: np.array(row) for name, row in facts["coverage"].items()}
+        short = {float(risk): dict(shares) for risk, shares in facts.get("short", {}).items()}  # not in older ones
         common, hidden, levels = np.array(facts["common"]), tuple(facts["hidden"]), tuple(facts["levels"])
         members, folds, features = int(facts["members"]), int(facts["folds"]), int(facts["features"])
         resource = facts["resource"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder.path / ALLOCATION} is not what was written: {error}", hint="the folder is damaged; learn anew"
         ) from error
@@ -166,7 +169,7 @@ def load_allocation(folder: RunFolder) -> Allocation:
         folds,
         levels,
     )
-    return Allocation(learned, Judgement(prices, coverage, common), protocol, resource, facts)
+    return Allocation(learned, Judgement(prices, coverage, common, short), protocol, resource, facts)
 
 
 def recommend_run(

@@ -15,7 +15,7 @@ from gym_jax.allocate.outcome import figures
 from gym_jax.allocate.policies import maximum, oracle
 from gym_jax.allocate.price import Price, blend, candidates, choose, covered, react
 from gym_jax.allocate.protocol import Protocol, spans
-from gym_jax.allocate.recommend import Judgement, because, recommend
+from gym_jax.allocate.recommend import Judgement, because, recommend, short_at
 from gym_jax.allocate.simulate import LEARNED, simulate
 from gym_jax.errors import DataError
 
@@ -150,16 +150,23 @@ def test_violations_raise_what_follows_and_only_that():
 
 def test_a_workload_with_a_gap_is_not_called_young(crowd, learned):
     offers = offers_of([learned] * 4, crowd, spans(crowd, PROTOCOL), PROTOCOL)
-    judgement = Judgement({0.05: Price(1.0), 0.01: Price(10.0)}, {}, offers[0].coverage)
+    short = {0.05: {"w-8": 0.08, "w-9": 0.02}, 0.01: {"w-8": 0.02, "w-9": 0.0}}
+    judgement = Judgement({0.05: Price(1.0), 0.01: Price(10.0)}, {}, offers[0].coverage, short)
 
     def why(gap, days=16.0):
         usage = crowd[0].usage[-int(days * 288) :].copy()
         usage[-36 - 12 * gap : -36] = np.nan  # hours that end three before now
         return because(recommend([crowd[0]._replace(usage=usage)], learned, judgement, PROTOCOL, 0.05)[0].why)
 
-    assert why(0).startswith("covered ")
+    assert why(0).startswith("covered 95.0% of held-out usage of the others, margin x 1.00; ")
     assert why(1) == "an hour or more of the last day is missing: highest so far x 1.2"
     assert why(0, days=0.5) == "0.5 days are too few to learn from: highest so far x 1.2"
+
+
+def test_what_is_short_between_two_risks_lies_between():
+    short = {0.04: {"w": 0.06}, 0.01: {"w": 0.02}}
+    assert_allclose([short_at(short, risk)["w"] for risk in (0.01, 0.02, 0.04)], [0.02, 0.04, 0.06])
+    assert short_at({}, 0.01) == {}
 
 
 def test_a_margin_holds_the_risk_under_its_own_reactions(crowd, learned):

@@ -151,6 +151,9 @@ def test_recommend_says_what_each_workload_gets_and_why(usage, trained, capsys):
         assert row["lower"] <= row["request"] <= row["limit"]
         assert row["request_quantity"] == f"{round(1000 * row['request'])}m"
     assert found["new"]["why"]["policy"] == "highest so far"
+    own = [row["why"]["covered"] for row in found.values() if row["why"].get("covered_own")]
+    assert len(own) == 3
+    assert np.mean(own) >= 0.99 - 1e-3  # what is told is of the allocation with its margin, which holds the risk
     careful = json.loads(say(capsys, *words, "--risk=0.1%", "--json").out)
     assert sum(row["request"] for row in careful["workloads"]) >= sum(row["request"] for row in found.values())
 
