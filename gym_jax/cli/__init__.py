@@ -63,7 +63,8 @@ class App(typer.Typer):
         leave(main(sys.argv[1:]))
 
 
-READ_ALIKE = ("data check", "init", "allocate simulate", "allocate train", "allocate recommend")
+READ_ALIKE = ("init", *(f"data {one}" for one in ("check", "describe", "convert", "resample")))
+READ_ALIKE += tuple(f"allocate {one}" for one in ("simulate", "train", "recommend"))
 """Commands that read data as `train` does, and take the same `--target` and settings to cure them."""
 
 ELSEWHERE = {"fit": "train", "test": "evaluate", "validate": "evaluate", "forecast": "predict"}
@@ -165,7 +166,7 @@ def _interrupted(arguments: Sequence[str]) -> GymJaxError:
 
 
 def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:
-    text = error.format_message().strip()
+    text = error.format_message().strip() or "a command is missing"  # its help has been printed
     message, _, hint = text.partition(" Did you mean ")
     if "(Possible options:" in message:
         message, _, options = message.partition(" (Possible options:")

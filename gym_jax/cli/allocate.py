@@ -88,9 +88,7 @@ def simulate(
     refuse_chart("--chart", chart)
     refuse_chart("--worst-chart", worst_chart)
     risks = tuple(sorted({_risk(word) for word in risk}, reverse=True)) if risk else RISKS
-    protocol = Protocol(
-        24 if every == "day" else 1, test_days, val_days, risks, SMALL[resource], _risk(most, "--most") if most else 1.0
-    )
+    protocol = Protocol(24 if every == "day" else 1, test_days, val_days, risks, SMALL[resource], _most(most))
     question = Question(
         protocol,
         tuple(policy or ()),
@@ -155,10 +153,8 @@ def train(
     from gym_jax.run.runs import ROOT, free_path
 
     free_path(root or ROOT, name=name)
-    risks = tuple(_risk(word) for word in risk or ())
-    protocol = Protocol(
-        24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], _risk(most, "--most") if most else 1.0
-    )
+    risks = tuple(_risk(word, command="train DATA") for word in risk or ())
+    protocol = Protocol(24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], _most(most, "train DATA"))
     with telling(ctx.obj) as tell:
         folder, facts = train_allocation(
             _settings(data, overrides, target),
@@ -219,7 +215,7 @@ def recommend(
     folder = find_allocation(run, root)
     facts = folder.read_json("allocation.json")
     config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"), facts.get("reading"))
-    asked: dict[str, Any] = {"risk": _risk(risk), "limits": not no_limits}
+    asked: dict[str, Any] = {"risk": _risk(risk, command="recommend RUN"), "limits": not no_limits}
     asked["least"] = _least(least, facts.get("resource", "cpu"))
     if is_folder(out) if format == "table" else out is not None and Path(out).is_dir():
         from gym_jax.run.recommend_into import recommend_into
@@ -264,7 +260,7 @@ def _settings(data: str, overrides: list[str] | None, target: str | None, readin
     return load_config([], overrides or [], given)
 
 
-def _risk(word: str, option: str = "--risk") -> float:
+def _risk(word: str, option: str = "--risk", command: str = "simulate DATA") -> float:
     """Return a share of `1%` or `0.01`. Raises ConfigError."""
     from gym_jax.errors import ConfigError
 
@@ -276,10 +272,14 @@ def _risk(word: str, option: str = "--risk") -> float:
         raise ConfigError(
             f"`{word}` is no risk",
             hint="a share of the time, such as 1% or 0.01",
-            attempt=f"gymjax allocate simulate DATA {option} 1%",
+            attempt=f"gymjax allocate {command} {option} 1%",
             code="usage",
         )
     return value
+
+
+def _most(word: str | None, command: str = "simulate DATA") -> float:
+    return 1.0 if word is None else _risk(word, "--most", command)
 
 
 def _least(word: str | None, resource: str) -> float | None:

@@ -11,6 +11,8 @@ from gym_jax.cli.show import print_json, print_table, size
 from gym_jax.errors import RunFailed
 
 ENOUGH_DISK = 1 << 30
+PLATFORMS = {"tpu": "libtpu"}
+"""The package that an extra of JAX brings, where it is not called `jax-EXTRA-plugin`."""
 MADE_OF_OTHERS = ("all", "test", "extras", "dev", "docs", "peers")
 """Extras that only add up others, or are for those who work on this library."""
 NEAR = 1e-3
@@ -87,7 +89,7 @@ def _sums() -> tuple[str, str]:
             f"a compiled sum is {guarded:.6g} and should be {truth:.6g}: the compiler of this jaxlib is broken",
         )
     if not abs(plain - truth) < near:
-        return "green", "as in float64; plain jax.jit reads garbage here: use gym_jax.jit"
+        return "green", "as in float64 in every command; in code of your own use gym_jax.jit, plain jax.jit errs here"
     return "green", "as in float64, by plain jax.jit too"
 
 
@@ -150,11 +152,19 @@ def _extras() -> tuple[str, str]:
     for line in lines:
         extra = re.search(r"""extra == ["']([\w-]+)""", line)
         if extra and extra[1] not in MADE_OF_OTHERS:
-            packages.setdefault(extra[1], []).append(re.split(r"[^\w.-]", line, maxsplit=1)[0])
+            packages.setdefault(extra[1], []).extend(_needed(line))
     there = {name: all(map(package_version, needed)) for name, needed in packages.items()}
     lacking = ", ".join(name for name, whole in there.items() if not whole)
     whole = ", ".join(name for name, whole in there.items() if whole) or "none"
     return "green", whole + (f"; not installed: {lacking}" if lacking else "")
+
+
+def _needed(line: str) -> list[str]:
+    """Return the packages of a requirement; what an extra of JAX brings (`jax[tpu]`) is told by its plug-in."""
+    name, inner = re.split(r"[^\w.-]", line, maxsplit=1)[0], re.search(r"\[([\w-]+)\]", line)
+    if name == "jax" and inner:
+        return [PLATFORMS.get(inner[1], f"jax-{inner[1]}-plugin")]
+    return [name]
 
 
 def _plugins() -> tuple[str, str]:

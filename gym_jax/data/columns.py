@@ -93,7 +93,9 @@ def find_columns(
         raise DataError(
             f"which column of {where} is to be forecast? "
             + (f"numeric: {listed(open_)}" if open_ else "none is numeric"),
-            hint="name it" if open_ else f"its columns are {listed(names)}",
+            hint=("name it" if id else "name it; data.layout=wide when each column is a machine")
+            if open_
+            else f"its columns are {listed(names)}",
             attempt=f"gymjax train ... --target {shlex.quote(open_[0]) if open_ else 'COLUMN'}",
             code="data.no_target",
         )

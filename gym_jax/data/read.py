@@ -3,9 +3,11 @@
 import glob
 import logging
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from gym_jax.data.remote import is_remote
 from gym_jax.data.rows import Rows, read_rows
 from gym_jax.data.words import SENTENCE, named, shown
 from gym_jax.data.zone import zone_of
-from gym_jax.errors import ConfigError, DataError, did_you_mean
+from gym_jax.errors import ConfigError, DataError, did_you_mean, nearest
 
 LOGGER = logging.getLogger(__name__)
 
@@ -117,12 +119,15 @@ def find_files(path: str | Path) -> list[Path]:
         ) from error
     files.sort()
     if not files:
+        close = None if folder else _near(Path(text))
         raise DataError(
             f"no {', '.join(FORMATS)} file in `{shown(path, SENTENCE)}`"
             if folder
             else f"no data at `{shown(path, SENTENCE)}`",
-            hint="give a file, a folder of files, or a quoted glob",
-            attempt="gymjax generate --out cpu.parquet",
+            hint=f"did you mean `{shown(close, SENTENCE)}`?"
+            if close
+            else "give a file, a folder of files, or a quoted glob",
+            attempt=f"gymjax data check {shlex.quote(close)}" if close else "gymjax generate --out cpu.parquet",
             code="data.not_found",
         )
     if odd := [f for f in files if suffix_of(f) not in FORMATS]:
@@ -132,6 +137,15 @@ def find_files(path: str | Path) -> list[Path]:
             code="data.format",
         )
     return files
+
+
+def _near(path: Path) -> str | None:
+    """Return the data file of the same folder whose name is most like that of a file that is not there."""
+    with suppress(OSError, ValueError):
+        there = [file.name for file in path.parent.iterdir() if suffix_of(file) in FORMATS]
+        if name := nearest(path.name, there):
+            return str(path.with_name(name))
+    return None
 
 
 def series_names(files: Sequence[Path]) -> dict[Path, str]:

@@ -49,10 +49,13 @@ def free_path(root: str | Path, *, name: str | None = None, exact: str | Path | 
         return None
     path = Path(exact if exact is not None else Path(root) / str(name)).expanduser().absolute()
     if path.exists() and not (path.is_dir() and _never_begun(path)):
+        learned = (path / ALLOCATION).is_file()
         raise ConfigError(
             f"{path} exists already",
-            hint="a run folder is never reused; continue it, or choose another",
-            attempt=f"gymjax train --resume {path}",
+            hint="it is a learned allocation, and never learned anew; use it, or choose another name"
+            if learned
+            else "a run folder is never reused; continue it, or choose another",
+            attempt=f"gymjax {'allocate recommend' if learned else 'train --resume'} {path}",
             code="config.run_exists",
         )
     return path
@@ -89,11 +92,18 @@ def open_run(path: str | Path, root: str | Path | None = None) -> RunFolder:
             return RunFolder(candidate)
     if str(path) == "latest" and (known := [run for run in list_runs(root) if (run.path / "data.json").is_file()]):
         return known[-1]
+    learned = next((place for place in (name, below) if str(path) and (place / ALLOCATION).is_file()), None)
     close = nearest(name.name, (found.parent.name for found in below.parent.glob("*/config.yaml")))
     raise CheckpointError(
         f"no run at `{path}`",
-        hint=f"did you mean `{close}`?" if close else "a run is a folder with a config.yaml in it",
-        attempt="gymjax runs list" + ("" if root is None else f" --root {shlex.quote(str(root))}"),
+        hint="it is a learned allocation, and forecasts nothing"
+        if learned
+        else f"did you mean `{close}`?"
+        if close
+        else "a run is a folder with a config.yaml in it",
+        attempt=f"gymjax allocate recommend {shlex.quote(str(path))}"
+        if learned
+        else "gymjax runs list" + ("" if root is None else f" --root {shlex.quote(str(root))}"),
         code="run.not_found",
     )
 

@@ -256,6 +256,11 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
             "try: gymjax allocate simulate DATA --most 1%",
         ),
         (["simulate", "{usage}", "--target=cpu_cores", "--test-days=20"], 3, "too short"),
+        (
+            ["train", "{old}", "--target=cpu_cores"],
+            3,
+            "hint: 14 days to tune on leave nothing to look back on\ntry: gymjax allocate train DATA --val-days 3",
+        ),
         (["simulate", "{usage}", "--target=cpu_core"], 3, "cpu_cores"),
         (["simulate", "{usage}", "--target=cpu_cores", "--epochs=0"], 2, "--epochs"),
         (["simulate", "{usage}", "--target=cpu_cores", "--val-days=0"], 2, "--val-days"),
@@ -263,7 +268,13 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
         (["simulate", "{usage}", "--target=cpu_cores", "--chart=x.bmp"], 2, ".png"),
         (["recommend", "nothing"], 4, "no learned allocation"),
         (["recommend", "first", "--root={root}", "--data={usage}", "--risk=40%"], 2, "not tuned"),
-        (["train", "{usage}", "--name=first", "--root={root}", "--target=cpu_cores"], 2, "exists already"),
+        (["recommend", "first", "--root={root}", "--risk=1"], 2, "try: gymjax allocate recommend RUN --risk 1%"),
+        (
+            ["train", "{usage}", "--name=first", "--root={root}", "--target=cpu_cores"],
+            2,
+            "exists already\nhint: it is a learned allocation, and never learned anew; use it, or choose another name\n"
+            "try: gymjax allocate recommend {root}/first",
+        ),
     ],
 )
 def test_errors_say_what_to_do_and_leave_nothing(words, code, said, usage, old, trained, tmp_path, capsys, monkeypatch):
@@ -271,10 +282,19 @@ def test_errors_say_what_to_do_and_leave_nothing(words, code, said, usage, old, 
     filled = [word.format(usage=usage, old=old, root=trained) for word in words]
     out, err = say(capsys, *filled, code=code)
     assert out == ""
-    assert said in err
+    assert said.format(root=trained) in err
     lines = [line.split(":")[0] for line in err.splitlines() if ":" in line]
     assert [word for word in lines if word in ("error", "hint", "try")] == ["error", "hint", "try"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_allocation_is_not_taken_for_a_forecast(trained, capsys):
+    assert main(["evaluate", "first", f"--root={trained}"]) == 4
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no run at `first`",
+        "hint: it is a learned allocation, and forecasts nothing",
+        "try: gymjax allocate recommend first",
+    ]
 
 
 def test_the_latest_allocation_is_the_one_that_was_begun_last(tmp_path):

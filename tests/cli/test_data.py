@@ -57,6 +57,13 @@ def test_check_leaves_with_every_problem_of_the_data(messy, capsys):
     assert attempt == f"try: gymjax data check ... {repairs}"
 
 
+@pytest.mark.parametrize("command", [("describe",), ("convert", "--out", "x.csv")], ids=" ".join)
+def test_what_is_told_to_type_is_the_command_that_was_typed(command, messy, capsys):
+    code, _, err = ran(capsys, "data", command[0], messy, *command[1:], "data.policy.duplicates=first")
+    assert code == 3
+    assert f"try: gymjax data {command[0]} ... data.policy." in err
+
+
 def test_check_and_train_refuse_alike(messy, tmp_path, capsys):
     _, _, checked = ran(capsys, "data", "check", messy, "--target", "cpu")
     code, out, trained = ran(capsys, "train", "--data", messy, "--target", "cpu", "--run-dir", tmp_path / "run")

@@ -30,8 +30,8 @@ def test_sums_are_right_here_and_it_is_said_whether_plain_jax_is_right_too(capsy
 @pytest.mark.parametrize(
     ("plain", "text"),
     [
-        (147.9, "as in float64; plain jax.jit reads garbage here: use gym_jax.jit"),
-        (jnp.nan, "as in float64; plain jax.jit reads garbage here: use gym_jax.jit"),
+        (147.9, "as in float64 in every command; in code of your own use gym_jax.jit, plain jax.jit errs here"),
+        (jnp.nan, "as in float64 in every command; in code of your own use gym_jax.jit, plain jax.jit errs here"),
         (None, "as in float64, by plain jax.jit too"),
     ],
 )
@@ -66,7 +66,12 @@ def test_extras_are_those_of_the_distribution(monkeypatch):
         'fastapi>=0.1; extra == "serve"',
         "optuna>=4; extra == 'tune'",
         "ray[data]>=2; extra == 'ray'",
+        'jax[cuda13]>=0.10; extra == "cuda"',
+        'jax[tpu]>=0.10; extra == "tpu"',
     ]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: [*lines, 'pytest>=8; extra == "test"'])
-    monkeypatch.setattr("gym_jax.run.environment.package_version", {"fastapi": "1", "optuna": "4"}.get)
-    assert _extras() == ("green", "serve, tune; not installed: ray")
+    have = {"jax": "0.10", "fastapi": "1", "optuna": "4"}
+    monkeypatch.setattr("gym_jax.run.environment.package_version", have.get)
+    assert _extras() == ("green", "serve, tune; not installed: ray, cuda, tpu")
+    have |= {"jax-cuda13-plugin": "0.10", "libtpu": "0"}
+    assert _extras() == ("green", "serve, tune, cuda, tpu; not installed: ray")

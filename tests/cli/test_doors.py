@@ -153,6 +153,7 @@ ERRORS = {
         "hint: did you mean `lstm`?",
         "try: gymjax models list",
     ),
+    (): (2, "error: a command is missing", "hint: what it takes is listed there", "try: gymjax --help"),
     ("generate", "--out", "x.txt"): (
         2,
         "error: `x.txt` is of no format that can be written",

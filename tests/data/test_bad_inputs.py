@@ -347,12 +347,13 @@ REFUSED = {
     "no target": case(
         "ds,cpu,memory\n2026-01-01,1,2\n2026-01-02,3,4\n",
         "error: which column of `cpu.csv` is to be forecast? numeric: cpu, memory\n"
-        "hint: name it\ntry: gymjax train ... --target cpu",
+        "hint: name it; data.layout=wide when each column is a machine\ntry: gymjax train ... --target cpu",
     ),
     "no target with a blank in its name": case(
         "ds,CPU usage [MHZ],memory\n2026-01-01,1,2\n2026-01-02,3,4\n",
         "error: which column of `cpu.csv` is to be forecast? numeric: CPU usage [MHZ], memory\n"
-        "hint: name it\ntry: gymjax train ... --target 'CPU usage [MHZ]'",
+        "hint: name it; data.layout=wide when each column is a machine\n"
+        "try: gymjax train ... --target 'CPU usage [MHZ]'",
     ),
     "a target that is also past": case(
         "ds,cpu,memory\n2026-01-01,1,2\n",

@@ -52,6 +52,12 @@ def test_a_path_without_data_is_refused(tmp_path):
     assert refusal(lambda: read(missing)) == f"error: no data at `{missing}`\n{attempt}"
     formats = ", ".join(FORMATS)
     assert refusal(lambda: read(tmp_path)) == f"error: no {formats} file in `{tmp_path}`\n{attempt}"
+    near = tmp_path / "nome.csv"
+    near.write_text("ds,value\n")
+    assert refusal(lambda: read(missing)) == (
+        f"error: no data at `{missing}`\nhint: did you mean `{near}`?\ntry: gymjax data check {near}"
+    )
+    near.unlink()
     (tmp_path / "cpu.xlsx").write_text("x")
     odd = f"error: `cpu.xlsx` is of no format that can be read\nhint: choose from {formats}"
     assert refusal(lambda: read(tmp_path / "cpu.xlsx")) == odd
