@@ -16,6 +16,8 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A DNS label (RFC 1123): what namespaces and containers are called."""
 RESOURCE: dict[Resource, str] = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage"}
+RECOMMENDER = "gymjax"
+"""Whose recommendation it is: the autoscaler's own recommender leaves objects of another one alone."""
 
 
 def place_of(name: str) -> tuple[str | None, str, str]:
@@ -64,6 +66,7 @@ def autoscalers(recommendations: Sequence[Recommendation], resource: Resource, k
     """Return a VerticalPodAutoscaler with its recommendations for each workload, as one YAML stream.
 
     The target is the request, the upper bound the limit, and the lower bound what was asked at ten times the risk.
+    They are the status, which `kubectl apply` leaves out and `kubectl replace --subresource=status` writes.
     Raises DataError on a name.
     """
     documents = []
@@ -77,6 +80,7 @@ def autoscalers(recommendations: Sequence[Recommendation], resource: Resource, k
                 "spec": {
                     "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": workload},
                     "updatePolicy": {"updateMode": "Off"},
+                    "recommenders": [{"name": RECOMMENDER}],
                 },
                 "status": {"recommendation": {"containerRecommendations": bounds}},
             }

@@ -51,12 +51,12 @@ def spans(workloads: Sequence[Workload], protocol: Protocol) -> list[Span]:
         if span.val < one.per_hour:
             short.append(one.name)
     if short:
-        test, val = protocol.test_days, protocol.val_days
+        days, before = protocol.test_days, protocol.val_days
         raise DataError(
             f"{len(short):,} of {len(workloads):,} workloads are too short to be judged: {', '.join(short[:5])}",
-            hint=(f"{test:g} days of test and {val:g} before leave" if test else f"{val:g} days to tune on leave")
+            hint=(f"{days:g} days of test and {before:g} before leave" if days else f"{before:g} days to tune on leave")
             + " nothing to look back on",
-            attempt=f"gymjax allocate {'simulate DATA --test-days 3' if test else 'train DATA'} --val-days 3",
+            attempt=f"gymjax allocate {'simulate DATA --test-days 3' if days else 'train DATA'} --val-days 3",
             code="allocate.short",
         )
     return out

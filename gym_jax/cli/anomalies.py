@@ -26,11 +26,13 @@ def anomalies(
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_table
-    from gym_jax.data.write import write_frame
+    from gym_jax.data.write import refuse_out, write_frame
     from gym_jax.metrics import plain
     from gym_jax.run.anomalies import find_anomalies
     from gym_jax.run.runs import open_run
 
+    if out:
+        refuse_out(out, data)
     choose_platform(platform, compile_cache)
     frame = find_anomalies(open_run(run, root), data=data, rate=rate, every=every)
     path = str(write_frame(frame, out)) if out else None

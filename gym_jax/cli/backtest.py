@@ -9,6 +9,7 @@ from gym_jax.cli.options import AsJson, CompileCache, Platform, Root
 
 
 def backtest(
+    ctx: typer.Context,
     run: Annotated[
         str | None,
         typer.Argument(help="A run folder, a name under --root, or latest.", autocompletion=complete_run),
@@ -38,9 +39,9 @@ def backtest(
     import os
 
     from gym_jax.cli.cv import print_folds
-    from gym_jax.cli.log import log
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json
+    from gym_jax.cli.telling import telling, tells_folds
     from gym_jax.config.load import load_config
     from gym_jax.errors import ConfigError
     from gym_jax.run.backtest import backtest
@@ -62,15 +63,17 @@ def backtest(
         )
     choose_platform(platform, compile_cache)
     settings = None if run is not None else load_config(config or [], overrides or [], {}, os.environ)
-    found = backtest(
-        None if run is None else open_run(run, root),
-        config=settings,
-        origins=origins,
-        every=every,
-        refit=None if refit == "never" else int(refit),
-        grow=grow,
-        tell=lambda facts: log("folds", facts),
-    )
+    with telling(ctx.obj) as tell:
+        tell("forecasting" if refit == "never" else "training")
+        found = backtest(
+            None if run is None else open_run(run, root),
+            config=settings,
+            origins=origins,
+            every=every,
+            refit=None if refit == "never" else int(refit),
+            grow=grow,
+            tell=tells_folds(tell),
+        )
     if as_json:
         print_json("backtest", found)
         return

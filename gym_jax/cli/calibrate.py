@@ -8,6 +8,7 @@ from gym_jax.cli.options import AsJson, CompileCache, Platform, Root, Run
 
 
 def calibrate(
+    ctx: typer.Context,
     run: Run,
     method: Annotated[
         Literal["adaptive", "series", "global"],
@@ -31,11 +32,15 @@ def calibrate(
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_intervals, print_json, weights_line
+    from gym_jax.cli.telling import telling
     from gym_jax.run.calibrate import calibrate_run
     from gym_jax.run.runs import open_run
 
     choose_platform(platform, compile_cache)
-    found = calibrate_run(open_run(run, root), method=method, levels=parse_levels(levels), part=part, compare=compare)
+    folder, wanted = open_run(run, root), parse_levels(levels)
+    with telling(ctx.obj) as tell:
+        tell("forecasting")
+        found = calibrate_run(folder, method=method, levels=wanted, part=part, compare=compare)
     if as_json:
         print_json("calibrate", found)
         return

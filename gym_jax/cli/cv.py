@@ -20,6 +20,7 @@ from gym_jax.cli.options import (
 
 
 def cv(
+    ctx: typer.Context,
     overrides: Overrides = None,
     model: Model = None,
     data: Data = None,
@@ -42,9 +43,9 @@ def cv(
     """
     import os
 
-    from gym_jax.cli.log import log
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json
+    from gym_jax.cli.telling import telling, tells_folds
     from gym_jax.config.load import load_config
     from gym_jax.run.cross_validate import cross_validate
 
@@ -53,7 +54,9 @@ def cv(
     options = {key: value for key, value in given.items() if value is not None}
     choose_platform(platform, compile_cache)
     settings = load_config(config or [], overrides or [], options, os.environ)
-    found = cross_validate(settings, kind=kind, folds=folds, tell=lambda facts: log("folds", facts))
+    with telling(ctx.obj) as tell:
+        tell("training")
+        found = cross_validate(settings, kind=kind, folds=folds, tell=tells_folds(tell))
     if as_json:
         print_json("cv", found)
     else:

@@ -152,9 +152,10 @@ def _settings(
 
 def _write(command: str, file: str, out: str, settings: Any, as_json: bool) -> None:
     from gym_jax.cli.show import print_json
-    from gym_jax.data.write import panel_frame, write_frame
+    from gym_jax.data.write import panel_frame, refuse_out, write_frame
     from gym_jax.run.assemble import load_panel
 
+    refuse_out(out, file)
     panel = load_panel(settings, every=True)
     frame = panel_frame(panel)
     path = write_frame(frame, out)

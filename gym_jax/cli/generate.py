@@ -1,6 +1,7 @@
 """`gymjax generate`: a CPU-allocation panel or table to try things on."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -70,6 +71,7 @@ def generate(
         raise ConfigError(f"a {kind} has no --truth", hint="leave it out", code="usage")
     chosen |= _settings(kind, DATASETS[kind], settings or ())
     frame = DATASETS[kind](seed=seed, **chosen)
+    _refuse_foreign(Path(out), set(frame.columns))
     path = write_frame(frame, out)
     counts = {"rows": len(frame), **({"series": frame["unique_id"].nunique()} if "unique_id" in frame else {})}
     if as_json:
@@ -78,6 +80,27 @@ def generate(
         print(f"{counts['rows']:,} rows of {counts['series']:,} machines in {path}")
     else:
         print(f"{counts['rows']:,} rows in {path}")
+
+
+def _refuse_foreign(path: Path, columns: set[str]) -> None:
+    """Raise ConfigError when the file is there and was not generated: its columns are others."""
+    from gym_jax.data.formats import FORMATS, open_table, suffix_of
+    from gym_jax.data.reading import Reading
+    from gym_jax.errors import ConfigError, GymJaxError
+
+    if not path.is_file() or not path.stat().st_size or suffix_of(path) not in FORMATS:
+        return
+    try:
+        other = columns ^ set(open_table(path, Reading()).kinds)
+    except GymJaxError:
+        other = {path.name}
+    if any(not name.endswith(("_mean", "_sd")) for name in other):  # those are the truth
+        raise ConfigError(
+            f"`{path.name}` is there, and was not generated",
+            hint="its columns are others; nothing of yours is overwritten",
+            attempt=f"gymjax generate --out generated{suffix_of(path)}",
+            code="config.exists",
+        )
 
 
 def _settings(kind: str, make: Any, words: Sequence[str]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def predict(
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, print_table, weights_line
-    from gym_jax.data.write import write_frame
+    from gym_jax.data.write import refuse_out, write_frame
     from gym_jax.inference.artefact import is_export
     from gym_jax.inference.frame import score_file
     from gym_jax.metrics import plain
@@ -72,6 +72,8 @@ def predict(
         print_manifest("predict", {"run": run}, manifest, rate, as_json)
         return
     refuse_folder_options(memory, on_error, "predict")
+    if out:
+        refuse_out(out, data)
     if url is not None:
         frame = _ask(url, run, data, token_file)
     elif is_export(named := _need_run(run, token_file)):

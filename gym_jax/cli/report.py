@@ -9,6 +9,7 @@ from gym_jax.cli.options import AsJson, CompileCache, Platform, Root
 
 
 def report(
+    ctx: typer.Context,
     runs: Annotated[
         list[str], typer.Argument(help="Run folders, names under --root, or latest.", autocompletion=complete_run)
     ],
@@ -39,13 +40,17 @@ def report(
     """
     from gym_jax.cli.platform import choose_platform
     from gym_jax.cli.show import print_json, size
+    from gym_jax.cli.telling import telling
 
     choose_platform(platform, compile_cache)
     from gym_jax.run.report import report_runs
     from gym_jax.run.report_run import Asked
 
     asked = Asked(target, windows, tuple(series or ()), explain, seed, tuple(draw or ()))
-    document = report_runs(runs, html=html, plots=plots, format=format, dark=dark, root=root, asked=asked)
+    with telling(ctx.obj) as tell:
+        document = report_runs(
+            runs, html=html, plots=plots, format=format, dark=dark, root=root, asked=asked, watch=tell
+        )
     if as_json:
         print_json("report", document)
         return

@@ -1,9 +1,21 @@
 """What goes on, in one line on stderr: for commands that have no epochs to count."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from gym_jax.cli.log import log
+
+
+def tells_folds(tell: Callable[[str], None]) -> Callable[[Mapping[str, Any]], None]:
+    """Return what notes in the log how many folds are trained, and says it."""
+
+    def told(facts: Mapping[str, Any]) -> None:
+        log("folds", facts)
+        tell(f"training: {facts['trained']} of {facts['folds']}")
+
+    return told
 
 
 @contextmanager

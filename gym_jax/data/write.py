@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from gym_jax.data.panel import Panel
+from gym_jax.data.read import find_files
+from gym_jax.data.remote import is_remote
 from gym_jax.data.words import shown
-from gym_jax.errors import ConfigError
+from gym_jax.errors import ConfigError, DataError
 from gym_jax.files import whole_file
 
 PORTION = 100_000
@@ -81,9 +84,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
 }
 
 
-def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write a frame in the format of the name's ending; whole or not at all. Raises ConfigError, StorageError."""
-    path = Path(path)
+def _ending(path: Path) -> str:
     suffix = next((ending for ending in sorted(WRITERS, key=len)[::-1] if path.name.lower().endswith(ending)), None)
     if suffix is None:
         raise ConfigError(
@@ -91,6 +92,30 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
             hint=f"choose from {', '.join(WRITERS)}",
             attempt=f"gymjax ... --out {shlex.quote(str(path.with_suffix('.parquet').name))}",
         )
+    return suffix
+
+
+def refuse_out(path: str | Path, data: str | None = None) -> None:
+    """Raise ConfigError when a frame can not be written to a path: by its ending, or since the data lie there."""
+    path = Path(path)
+    suffix = _ending(path)
+    if data is None or is_remote(data) or not path.is_file():
+        return
+    with suppress(DataError, OSError):
+        if any(path.samefile(file) for file in find_files(data)):
+            other = f"{path.name.removesuffix(suffix)}-2{suffix}"
+            raise ConfigError(
+                f"`{path.name}` is read, and --out would replace it",
+                hint="name another file",
+                attempt=f"gymjax ... --out {shlex.quote(other)}",
+                code="config.exists",
+            )
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a frame in the format of the name's ending; whole or not at all. Raises ConfigError, StorageError."""
+    path = Path(path)
+    suffix = _ending(path)
     with whole_file(path, suffix) as (path, temporary):
         WRITERS[suffix](frame, temporary)
     return path

@@ -71,6 +71,7 @@ def report_runs(
     dark: bool = False,
     root: str | Path | None = None,
     asked: Asked = Asked(),
+    watch: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Any]:
     """Write a page about runs, its pictures into a folder, or both; return what was written where.
 
@@ -80,6 +81,7 @@ def report_runs(
     _refuse(html, plots, format)
     refuse_plots(asked.draw)
     page = make_page(runs, root=root, asked=asked)
+    watch("drawing")
     learned = _allocation(runs, root)
     document: dict[str, Any] = {
         "runs": [str(folder.path) for folder in (open_runs(runs, root) if learned is None else [learned])],

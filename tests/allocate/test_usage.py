@@ -76,6 +76,7 @@ def test_the_schema_of_kubernetes_takes_a_patched_workload():
 def test_an_autoscaler_holds_the_recommendation():
     first, _ = yaml.safe_load_all(autoscalers(WANTED, "cpu", "StatefulSet"))
     assert first["spec"]["targetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "cart"}
+    assert first["spec"]["recommenders"] == [{"name": "gymjax"}], "or the cluster's own recommender writes over it"
     (found,) = first["status"]["recommendation"]["containerRecommendations"]
     assert found == {
         "containerName": "web",

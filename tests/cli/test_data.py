@@ -64,6 +64,22 @@ def test_what_is_told_to_type_is_the_command_that_was_typed(command, messy, caps
     assert f"try: gymjax data {command[0]} ... data.policy." in err
 
 
+def test_the_file_that_is_read_is_not_replaced(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = small_csv(tmp_path / "cpu.csv")
+    before = path.read_bytes()
+    for words in (
+        ("data", "convert", path),
+        ("data", "resample", ".", "--step", "15min"),
+        ("predict", "x", "--data", path),
+    ):
+        code, _, err = ran(capsys, *words, "--out", "cpu.csv")
+        assert code == 2
+        assert err.splitlines()[0] == "error: `cpu.csv` is read, and --out would replace it"
+        assert err.splitlines()[2] == "try: gymjax ... --out cpu-2.csv"
+    assert path.read_bytes() == before
+
+
 def test_check_and_train_refuse_alike(messy, tmp_path, capsys):
     _, _, checked = ran(capsys, "data", "check", messy, "--target", "cpu")
     code, out, trained = ran(capsys, "train", "--data", messy, "--target", "cpu", "--run-dir", tmp_path / "run")

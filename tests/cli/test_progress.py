@@ -8,6 +8,7 @@ import types
 import pytest
 from small import small_config
 
+from gym_jax.cli import main
 from gym_jax.cli.log import Output
 from gym_jax.cli.progress import in_notebook, style, watcher
 from gym_jax.cli.show import clock
@@ -123,3 +124,20 @@ def test_a_live_bar_prints_above_itself(monkeypatch, tmp_path):
 
 def test_a_time_that_is_not_known_yet_is_not_zero():
     assert (clock(63), clock(3600), clock(float("inf"))) == ("1:03", "1:00:00", "-:--")
+
+
+def test_what_takes_long_without_epochs_says_what_it_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--model=last", "data.synthetic.series=2", "data.synthetic.days=2"]
+    assert main(["train", *words, "--name=a", "-q"]) == 0
+    for command, said in (
+        (["cv", "--folds=2", *words], ["training"]),
+        (["backtest", "a", "--origins=1"], ["forecasting"]),
+        (["calibrate", "a"], ["forecasting"]),
+        (["report", "a", "--html=a.html"], ["drawing"]),
+    ):
+        capsys.readouterr()
+        assert main(command) == 0
+        assert capsys.readouterr().err.splitlines() == said
+        assert main([*command, "-q"]) == 0
+        assert capsys.readouterr().err == ""

@@ -16,7 +16,7 @@ def test_report_writes_a_page_and_pictures_and_prints_one_document(trained_here,
     assert main(["report", "a", "--html", "page.html", "--plots", "figures", "--windows", "40", "--json"]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
-    assert err == ""
+    assert err == "drawing\n"
     assert document["command"] == "report"
     assert document["runs"] == [str(trained_here / "runs" / "a")]
     assert document["html"] == str(trained_here / "page.html")
@@ -32,7 +32,7 @@ def test_report_writes_a_page_and_pictures_and_prints_one_document(trained_here,
 def test_people_are_told_where_it_is(trained_here, capsys):
     assert main(["report", "latest", "--plots", "dark", "--format", "svg", "--dark", "--windows", "40"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == "drawing\n"
     assert out.startswith("pictures: ")
     assert out.endswith(" in dark\n")
     assert "#14171c" in (trained_here / "dark" / "training_curves.svg").read_text()

@@ -133,6 +133,23 @@ def test_settings_out_of_range_are_named(setting):
         generate_table(**setting)
 
 
+@pytest.mark.parametrize("name", ["usage.csv", "usage.parquet"])
+def test_generate_replaces_nothing_but_what_was_generated(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    own = pd.DataFrame({"unique_id": ["a"], "ds": ["2026-03-01"], "cpu_cores": [1.0]})
+    own.to_csv(name) if name.endswith("csv") else own.to_parquet(name)
+    before, words = (tmp_path / name).read_bytes(), ["generate", "--out", name, "--series", "1", "--days", "0.1"]
+    assert main(words) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: `{name}` is there, and was not generated",
+        "hint: its columns are others; nothing of yours is overwritten",
+        f"try: gymjax generate --out generated.{name.partition('.')[2]}",
+    ]
+    assert (tmp_path / name).read_bytes() == before
+    (tmp_path / name).unlink()
+    assert [main([*words, *more]) for more in ((), ("--truth",), ("--seed", "1"))] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".csv.gz"])
 def test_generate_writes_a_panel_or_a_table(tmp_path, capsys, ending):
     load = pd.read_parquet if ending == ".parquet" else pd.read_csv
@@ -149,13 +166,13 @@ def test_generate_writes_a_panel_or_a_table(tmp_path, capsys, ending):
 
 
 def test_generate_says_in_json_what_it_wrote(tmp_path, capsys):
-    path = tmp_path / "x.csv"
+    path, other = tmp_path / "x.csv", tmp_path / "y.csv"
     head = {"schema": 1, "command": "generate", "status": "ok", "out": str(path)}
     assert main(["generate", "--out", str(path), "--series", "2", "--days", "0.1", "--gaps", "0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {**head, "rows": 56, "series": 2}
     assert list(pd.read_csv(path)) == list(generate_frame(series=1, days=0.1))
-    assert main(["generate", "--out", str(path), "--kind", "table", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {**head, "rows": 5000}
+    assert main(["generate", "--out", str(other), "--kind", "table", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {**head, "out": str(other), "rows": 5000}
     assert main(["generate", "--out", str(path), "--series", "1", "--days", "0.1", "--truth", "--json"]) == 0
     assert list(pd.read_csv(path))[-2:] == ["cpu_cores_mean", "cpu_cores_sd"]
 

@@ -285,6 +285,7 @@ AUTOSCALER = {
     "spec": {
         "targetRef": {"apiVersion": re.compile("apps/v1"), "kind": re.compile("Deployment"), "name": NAME},
         "updatePolicy": {"updateMode": re.compile("Off")},
+        "recommenders": [{"name": NAME}],
     },
     "status": {
         "recommendation": {
