@@ -47,7 +47,7 @@ WHOLE = {
         SHORT,
     ),
     "docs/features": Page({"runs"}, environ=SHORT),
-    "docs/index": Page({"cpu.csv.gz", "runs"}, "gymjax generate --out cpu.csv.gz --series 3 --days 16", environ=SHORT),
+    "docs/index": Page({"cpu.csv.gz", "runs"}, "gymjax generate --out cpu.csv.gz --series 6 --days 16", environ=SHORT),
     "docs/bench": Page(
         {"bench.png", "cpu.parquet"},
         "gymjax generate --out cpu.parquet --series 3 --days 4",
