@@ -56,7 +56,9 @@ def spans(workloads: Sequence[Workload], protocol: Protocol) -> list[Span]:
             f"{len(short):,} of {len(workloads):,} workloads are too short to be judged: {', '.join(short[:5])}",
             hint=(f"{days:g} days of test and {before:g} before leave" if days else f"{before:g} days to tune on leave")
             + " nothing to look back on",
-            attempt=f"gymjax allocate {'simulate DATA --test-days 3' if days else 'train DATA'} --val-days 3",
+            attempt="gymjax allocate simulate DATA --test-days 3 --val-days 3"
+            if days
+            else "gymjax allocate train DATA --val-days 3",
             code="allocate.short",
         )
     return out

@@ -7,14 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gym_jax.cli.options import AsJson, Overrides, Platform, Root
-from gym_jax.cli.parts import (
-    Memory,
-    OnError,
-    answer_into_folder,
-    is_folder,
-    print_manifest,
-    refuse_folder_options,
-)
+from gym_jax.cli.parts import Memory, OnError, answer_into_folder, is_folder, print_manifest, refuse_folder_options
 
 Data = Annotated[str, typer.Argument(help="File, folder or quoted glob of usage.")]
 Target = Annotated[str | None, typer.Option(help="Column that holds what was used.", show_default="the only number")]
@@ -29,6 +22,7 @@ Most = Annotated[
     str | None, typer.Option(help="Highest chance of a violation that the learned policy may give one decision: 5%.")
 ]
 SEED = Annotated[int, typer.Option(help="Of the learned policy.", min=0)]
+TRAIN = "gymjax allocate train DATA"
 EPOCHS = Annotated[int, typer.Option(help="Passes over the history, at most.", min=1)]
 
 
@@ -153,8 +147,8 @@ def train(
     from gym_jax.run.runs import ROOT, free_path
 
     free_path(root or ROOT, name=name)
-    risks = tuple(_risk(word, command="train DATA") for word in risk or ())
-    protocol = Protocol(24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], _most(most, "train DATA"))
+    risks, cap = tuple(_risk(word, command=TRAIN) for word in risk or ()), _most(most, TRAIN)
+    protocol = Protocol(24 if every == "day" else 1, 0.0, val_days, risks, SMALL[resource], cap)
     with telling(ctx.obj) as tell:
         folder, facts = train_allocation(
             _settings(data, overrides, target),
@@ -215,7 +209,7 @@ def recommend(
     folder = find_allocation(run, root)
     facts = folder.read_json("allocation.json")
     config = _settings(data or str(facts.get("data")), overrides, target or facts.get("column"), facts.get("reading"))
-    asked: dict[str, Any] = {"risk": _risk(risk, command="recommend RUN"), "limits": not no_limits}
+    asked: dict[str, Any] = {"risk": _risk(risk, command="gymjax allocate recommend RUN"), "limits": not no_limits}
     asked["least"] = _least(least, facts.get("resource", "cpu"))
     if is_folder(out) if format == "table" else out is not None and Path(out).is_dir():
         from gym_jax.run.recommend_into import recommend_into
@@ -260,7 +254,7 @@ def _settings(data: str, overrides: list[str] | None, target: str | None, readin
     return load_config([], overrides or [], given)
 
 
-def _risk(word: str, option: str = "--risk", command: str = "simulate DATA") -> float:
+def _risk(word: str, option: str = "--risk", command: str = "gymjax allocate simulate DATA") -> float:
     """Return a share of `1%` or `0.01`. Raises ConfigError."""
     from gym_jax.errors import ConfigError
 
@@ -272,13 +266,13 @@ def _risk(word: str, option: str = "--risk", command: str = "simulate DATA") -> 
         raise ConfigError(
             f"`{word}` is no risk",
             hint="a share of the time, such as 1% or 0.01",
-            attempt=f"gymjax allocate {command} {option} 1%",
+            attempt=f"{command} {option} 1%",
             code="usage",
         )
     return value
 
 
-def _most(word: str | None, command: str = "simulate DATA") -> float:
+def _most(word: str | None, command: str = "gymjax allocate simulate DATA") -> float:
     return 1.0 if word is None else _risk(word, "--most", command)
 
 

@@ -32,6 +32,7 @@ def make_panel(
     resample: Resample | None = None,
     partial: bool = False,
     apart: Sequence[str] = (),
+    alone: str | None = None,
     usage: Sequence[str] | Mapping[str, Bool[np.ndarray, " rows"] | bool] = (),
     capacity: Mapping[str, Float[np.ndarray, " rows"] | float] | None = None,
     **facts: Any,
@@ -41,8 +42,8 @@ def make_panel(
     `codes` is the position of each row's series in `ids`; `times` are nanoseconds, or counts with `clock="step"`; NaN
     means missing. `channels` names the columns of `values`, of which the first `targets` are forecast.
     `step` declares the time step. Rows are `partial` when there are more elsewhere: a column may then be blank here.
-    `apart` names columns that may tell series apart and were not read, for the error of a time that is there twice.
-    Raises DataError with everything that the policy refuses.
+    `apart` names columns that may tell series apart and were not read, `alone` the one that was, for the error of a
+    time that is there twice. Raises DataError with everything that the policy refuses.
 
     >>> made = make_panel(
     ...     np.array([0, 0, 0]), ["web"], np.array([0, 1, 3]), np.array([[1.0], [2.0], [4.0]]),
@@ -65,7 +66,7 @@ def make_panel(
     )
     refuse_span(times, clock, report)
     rows = sort_rows(Sorted(codes, times, values), ids, clock, policy, report)
-    rows = drop_duplicates(rows, ids, clock, policy, report, apart=apart)
+    rows = drop_duplicates(rows, ids, clock, policy, report, apart=apart, alone=alone)
     declared = step
     if resample is not None and resample.step is not None:
         size, declared = parse_step(resample.step, clock), step or resample.step

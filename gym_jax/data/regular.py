@@ -75,8 +75,9 @@ def drop_duplicates(
     *,
     rounded: bool = False,
     apart: Sequence[str] = (),
+    alone: str | None = None,
 ) -> Sorted:
-    """Return one row for each series and time, as the policy says; rows come sorted. `apart`: see `make_panel`."""
+    """Return one row for each series and time, as the policy says; rows come sorted. `apart`, `alone`: `make_panel`."""
     again = rows.same & (rows.gaps == 0)
     count = int(again.sum())
     row = int(np.argmax(again)) if count else 0
@@ -92,11 +93,17 @@ def drop_duplicates(
         "rows",
         error=DataError(
             f"{count:,} rows repeat the time of another row of their series{became}: {where}",
-            hint=f"no column was found that tells the series apart; is it one of these? {listed(apart)}"
+            hint=f"does `{shown(alone)}` tell them apart alone? "
+            f"If not, write a column that joins it with {listed(apart)}; "
+            "else keep one row per series and time (data.policy.duplicates=first, last or mean)"
+            if apart and alone
+            else f"no column was found that tells the series apart; is it one of these? {listed(apart)}"
             if mixed and apart
             else "keep one row per series and time (data.policy.duplicates=first, last or mean), "
             "or name the column that tells the series apart (data.id)",
-            attempt=f"gymjax train ... {f'data.id={column}' if mixed else 'data.policy.duplicates=first'}",
+            attempt="gymjax explain data.duplicates"
+            if apart and alone
+            else f"gymjax train ... {f'data.id={column}' if mixed else 'data.policy.duplicates=first'}",
             code="data.duplicates",
         ),
         done=f"{count:,} rows repeat the time of another row of their series{became}: "

@@ -69,7 +69,12 @@ def _unit(channel: str, resource: Resource) -> tuple[float, str, str | None]:
         return kinds[base], base, None
     if said is None:
         return 1.0, base, f"the name of `{channel}` tells no unit: taken for {base}"
-    return 1.0, said, f"`{channel}` is no amount of {base}: minima and rounding of the policies are not meant for it"
+    other = "; --resource memory (or disk) takes bytes" if resource == "cpu" and "bytes" in kinds_of(said) else ""
+    return (
+        1.0,
+        said,
+        f"`{channel}` is no amount of {base}: minima and rounding of the policies are not meant for it{other}",
+    )
 
 
 def _scaled(found: Sequence[Workload], factor: float) -> list[Workload]:

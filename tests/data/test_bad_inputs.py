@@ -707,6 +707,13 @@ REFUSED = {
         "error: column `a` of `cpu.csv` has no value in any row\nhint: every value is missing",
         layout="wide",
     ),
+    "an id that does not tell series apart alone": case(
+        "namespace,pod,container,ds,cpu\na,web,app,2026-01-01,1\nb,web,app,2026-01-01,2\na,web,app,2026-01-02,3\n",
+        "error: 1 rows repeat the time of another row of their series: series `app` at 2026-01-01T00:00:00\n"
+        "hint: does `container` tell them apart alone? If not, write a column that joins it with namespace, pod; "
+        "else keep one row per series and time (data.policy.duplicates=first, last or mean)\n"
+        "try: gymjax explain data.duplicates",
+    ),
     "several problems at once": case(
         "id,ds,cpu\na,2026-01-01,-1\na,2026-01-01,inf\na,2026-01-02,2\na,2026-01-04,\n",
         "error: 1 values are infinite: `cpu` of series `a` at 2026-01-01T00:00:00; 1 values of usage are "
