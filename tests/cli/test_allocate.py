@@ -87,7 +87,7 @@ def test_simulate_tells_people_the_same(old, capsys):
     assert "3 workloads, a decision every day" in out
     assert "at 2 % violation" in out
     assert "max:days=3" in out
-    assert "learned saves" in out
+    assert "a day per 1,000 workloads less than vpa as it is" in out
     assert "no evidence of a difference" in out or "less" in out
     assert "learning 3 of 3" in err
 
