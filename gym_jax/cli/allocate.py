@@ -204,6 +204,7 @@ def recommend(
     from gym_jax.cli.show import print_json
 
     choose_platform(platform, None)
+    from gym_jax.data.write import refuse_source
     from gym_jax.run.allocation import find_allocation, recommend_run
 
     folder = find_allocation(run, root)
@@ -221,6 +222,8 @@ def recommend(
         print_manifest("allocate recommend", {"run": str(folder.path)}, manifest, rate, as_json)
         return
     refuse_folder_options(memory, on_error, "allocate recommend")
+    if out:
+        refuse_source(out, config.data.path)
     found, kept, _ = recommend_run(folder, config, **asked)
     facts = {"run": str(folder.path), "data": config.data.path, "risk": asked["risk"], "kind": kind}
     if not out:

@@ -97,17 +97,22 @@ def _ending(path: Path) -> str:
 
 def refuse_out(path: str | Path, data: str | None = None) -> None:
     """Raise ConfigError when a frame can not be written to a path: by its ending, or since the data lie there."""
+    _ending(Path(path))
+    refuse_source(path, data)
+
+
+def refuse_source(path: str | Path, data: str | None) -> None:
+    """Raise ConfigError when a path to write to is one of the files that are read."""
     path = Path(path)
-    suffix = _ending(path)
     if data is None or is_remote(data) or not path.is_file():
         return
     with suppress(DataError, OSError):
         if any(path.samefile(file) for file in find_files(data)):
-            other = f"{path.name.removesuffix(suffix)}-2{suffix}"
+            stem, dot, ending = path.name.partition(".")
             raise ConfigError(
                 f"`{path.name}` is read, and --out would replace it",
                 hint="name another file",
-                attempt=f"gymjax ... --out {shlex.quote(other)}",
+                attempt=f"gymjax ... --out {shlex.quote(f'{stem}-2{dot}{ending}')}",
                 code="config.exists",
             )
 

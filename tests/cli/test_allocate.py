@@ -268,6 +268,7 @@ def test_a_learned_allocation_has_a_page_of_its_own(trained, tmp_path, capsys):
         (["simulate", "{usage}", "--target=cpu_cores", "--chart=x.bmp"], 2, ".png"),
         (["recommend", "nothing"], 4, "no learned allocation"),
         (["recommend", "first", "--root={root}", "--data={usage}", "--risk=40%"], 2, "not tuned"),
+        (["recommend", "first", "--root={root}", "--data={usage}", "--out={usage}"], 2, "--out would replace it"),
         (["recommend", "first", "--root={root}", "--risk=1"], 2, "try: gymjax allocate recommend RUN --risk 1%"),
         (
             ["train", "{usage}", "--name=first", "--root={root}", "--target=cpu_cores"],
