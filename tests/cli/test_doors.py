@@ -153,7 +153,6 @@ ERRORS = {
         "hint: did you mean `lstm`?",
         "try: gymjax models list",
     ),
-    (): (2, "error: a command is missing", "hint: what it takes is listed there", "try: gymjax --help"),
     ("generate", "--out", "x.txt"): (
         2,
         "error: `x.txt` is of no format that can be written",
@@ -168,6 +167,18 @@ def test_errors_are_three_lines_with_their_exit_code(arguments, here, capsys):
     code, *lines = ERRORS[arguments]
     assert refused(capsys, *arguments) == (code, lines)
     assert list(here.iterdir()) == [], "nothing is written"
+
+
+@pytest.mark.parametrize("group", [[], ["data"]], ids=str)
+def test_a_command_that_is_missing_is_said_below_the_help(group, capsys):
+    assert main(group) == 2
+    out, err = capsys.readouterr()
+    assert "Usage: gymjax" in out
+    assert err.splitlines() == [
+        "error: a command is missing",
+        "hint: what it takes is listed there",
+        f"try: {' '.join(['gymjax', *group, '--help'])}",
+    ]
 
 
 def test_errors_are_one_json_document_when_asked(here, capsys):
