@@ -35,7 +35,7 @@ class Document(NamedTuple):
 
 DOCUMENTS = {
     "QUICKSTART": Document(16, {"cpu.parquet", "forecast.parquet", "runs"}),
-    "docs/training": Document(20, {"first-weights", "gymjax.schema.json", "mine.yaml", "runs", "train.log"}),
+    "docs/training": Document(20, {"first-model", "gymjax.schema.json", "mine.yaml", "runs", "train.log"}),
     "docs/allocate": Document(6, {"frontier.png", "recommendations.yaml", "runs", "usage.csv"}, 8),
     "docs/speed": Document(1, {"runs"}, 4),
     "docs/tune": Document(6, {"search", "best", "grid"}, within="runs"),
