@@ -4,7 +4,6 @@ Nothing heavier than Typer is imported before a command runs.
 """
 
 import os
-import re
 import shlex
 import sys
 import time
@@ -45,7 +44,8 @@ from gym_jax.cli.show import print_error
 from gym_jax.cli.sweep import sweep
 from gym_jax.cli.train import train
 from gym_jax.cli.tune import tune
-from gym_jax.errors import EXIT_CODES, ConfigError, GymJaxError, Interrupted, StorageError
+from gym_jax.cli.usage import usage_error
+from gym_jax.errors import EXIT_CODES, GymJaxError, Interrupted, StorageError
 from gym_jax.launch.child import follow_launcher, tell_error
 
 INTERRUPTED = 130
@@ -66,9 +66,6 @@ class App(typer.Typer):
 READ_ALIKE = ("init", *(f"data {one}" for one in ("check", "describe", "convert", "resample")))
 READ_ALIKE += tuple(f"allocate {one}" for one in ("simulate", "train", "recommend"))
 """Commands that read data as `train` does, and take the same `--target` and settings to cure them."""
-
-ELSEWHERE = {"fit": "train", "test": "evaluate", "validate": "evaluate", "forecast": "predict"}
-"""Commands as other libraries call them."""
 
 app = App(
     help="Forecast the resource use of machines and containers: train, evaluate, predict, resume.",
@@ -136,7 +133,7 @@ def _attempt(arguments: Sequence[str], output: Output) -> tuple[int, GymJaxError
     except GymJaxError as error:
         problem = error
     except typer.exceptions.TyperException as error:
-        problem = _usage(error, arguments)
+        problem = usage_error(error, _command(arguments))
     except (KeyboardInterrupt, typer.Abort):
         problem = _interrupted(arguments)
     except OSError as error:
@@ -149,7 +146,7 @@ def _attempt(arguments: Sequence[str], output: Output) -> tuple[int, GymJaxError
         problem = GymJaxError(
             f"{type(error).__name__}: {text[0] if text else 'no message'}",
             hint="this is a fault of gym_jax or of a plug-in, not of yours; please report it with the traceback",
-            attempt=f"gymjax {' '.join(arguments)} --debug",
+            attempt=shlex.join(["gymjax", *arguments, "--debug"]),
         )
         problem.__cause__ = error
     return problem.exit_code, problem
@@ -162,28 +159,6 @@ def _interrupted(arguments: Sequence[str]) -> GymJaxError:
         exit_code=INTERRUPTED,
         hint="nothing is left to go on with: it begins anew",
         attempt=shlex.join(["gymjax", *arguments]),
-    )
-
-
-def _usage(error: Any, arguments: Sequence[str]) -> GymJaxError:
-    text = error.format_message().strip() or "a command is missing"  # its help has been printed
-    message, _, hint = text.partition(" Did you mean ")
-    if "(Possible options:" in message:
-        message, _, options = message.partition(" (Possible options:")
-        hint = f"{options.strip(' )')}?"
-    message = re.sub(r"Value error, |, unable to parse .*", "", message).replace(": Input", ": input")
-    if option := re.fullmatch(r"(?i)no such option: --([\w-]+)", message):
-        from gym_jax.config.keys import all_keys
-
-        named = [key for key in all_keys() if key.split(".")[-1] == option[1].replace("-", "_")]
-        hint = f"`{min(named, key=len)}=...`?" if named else hint
-    if word := next((word for word in ELSEWHERE if f"command '{word}'" in message), None):
-        hint = f"'{ELSEWHERE[word]}'?"
-    return ConfigError(
-        f"{message[:1].lower()}{message[1:]}".rstrip("."),
-        hint=f"did you mean {hint}" if hint else "what it takes is listed there",
-        attempt=" ".join(["gymjax", *_command(arguments).split(), "--help"]),
-        code="usage",
     )
 
 
