@@ -101,10 +101,9 @@ def compose_file(path: Path, name: str | None = None) -> dict[str, Any]:
     check_text(path, name)
     try:
         _check_defaults(path, path.parent, {path})
-    except yaml.YAMLError as error:
-        raise unreadable(name, error) from error
-    try:
         plain = OmegaConf.to_container(_compose(path), resolve=True)
+    except ConfigError:
+        raise
     except yaml.YAMLError as error:  # of a file in its defaults list
         raise unreadable(name, error) from error
     except Exception as error:  # of Hydra, OmegaConf, ANTLR, or a recursion without end

@@ -575,6 +575,13 @@ BAD = {
         "hint: an alias *name needs an anchor &name before it",
         "try: gymjax config init mine.yaml",
     ),
+    "a number of 6,000 digits": (
+        file(f"train: {{seed: {'9' * 6000}}}\n"),
+        "error: `bad.yaml`: Exceeds the limit (4300 digits) for integer string conversion: value has 6000 digits; "
+        "use sys.set_int_max_str_digits() to increase the limit",
+        "hint: it can not be composed; a configuration is `section: {key: value}`",
+        "try: gymjax explain config.invalid",
+    ),
     "a value at the end of 300 levels": (
         file("train: " + "{a: " * 300 + "3" + "}" * 300),
         "error: `bad.yaml` line 1 is nested deeper than 50 levels",
