@@ -60,7 +60,7 @@ def judge(
         rivals = [name for name in frontiers if name != best and name not in bounds]
         out["differences"] = {name: _differences(frontiers, best, name, counts) for name in rivals}
         out["worst"] = _worst(simulation.test[best])
-        if money in frontiers:
+        if money in frontiers and money != best:
             out["money"] = _money(simulation, frontiers, best, money, counts)
     return out
 

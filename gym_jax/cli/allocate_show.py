@@ -127,10 +127,11 @@ def money_line(document: Mapping[str, Any], money: Mapping[str, Any]) -> str:
         unit, size = "GiB-hours", 2.0**30
     word, sign = ("less", 1) if money["saved_per_day"] >= 0 else ("MORE", -1)
     low, high = sorted((sign * money["low"] / size, sign * money["high"] / size))
+    doubt = ", no evidence of a difference" if low <= 0 <= high else ""
     line = (
         f"{document['best']} gives {sign * money['saved_per_day'] / size:,.0f} {unit} a day per 1,000 workloads {word} "
-        f"than {money['against']} as it is (95 %: {low:,.0f} to {high:,.0f}; {sign * money['share']:.0%}), at the same "
-        f"{percent(money['violation'])} violation"
+        f"than {money['against']} as it is (95 %: {low:,.0f} to {high:,.0f}{doubt}; {sign * money['share']:.0%}), "
+        f"at the same {percent(money['violation'])} violation"
     )
     if "saved_per_day_money" in money:
         low, high = sorted((sign * money["low_money"], sign * money["high_money"]))

@@ -104,3 +104,10 @@ def test_a_bootstrap_draws_whole_workloads_and_is_paired():
     assert_allclose(same, 0, atol=2e-2)  # a constant factor is no difference at equal violation
     assert difference(np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0]), -2.0).sure
     assert not difference(np.array([1.0, -1.0]), np.zeros(2), 0.0).sure
+
+
+def test_nothing_is_saved_against_itself():
+    usage = np.random.default_rng(0).random(24 * 14 * 12)
+    found = simulate([workload(usage)], {"vpa": maximum, "max": maximum}, Protocol(test_days=4, val_days=3))
+    assert "money" not in judge(found, best="vpa")
+    assert judge(found, best="max")["money"]["against"] == "vpa"

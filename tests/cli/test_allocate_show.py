@@ -12,12 +12,14 @@ SHARES = {"web": 0.99, "big": 0.82, "huge": 0.91}
 def test_what_is_spent_more_is_not_called_saved():
     money = {"saved_per_day": -20.0, "low": -40.0, "high": 5.0, "share": -0.1, "against": "vpa", "violation": 0.05}
     assert money_line({"unit": "cores", "best": "learned"}, money) == (
-        "learned gives 20 core-hours a day per 1,000 workloads MORE than vpa as it is (95 %: -5 to 40; 10%), "
-        "at the same 5.00 % violation"
+        "learned gives 20 core-hours a day per 1,000 workloads MORE than vpa as it is (95 %: -5 to 40, "
+        "no evidence of a difference; 10%), at the same 5.00 % violation"
     )
     assert "learned gives 20 core-hours a day per 1,000 workloads less than vpa as it is (95 %: -40 to 5" in money_line(
         {"unit": "cores", "best": "learned"}, {**money, "saved_per_day": 20.0, "share": 0.1}
     )
+    sure = money_line({"unit": "cores", "best": "learned"}, {**money, "high": -5.0})
+    assert "(95 %: 5 to 40; 10%)" in sure
 
 
 def test_a_gap_in_the_last_day_is_not_called_too_few_days():
