@@ -66,7 +66,8 @@ function draw(name, lines) {
   let chart = made.get(name);
   if (chart && (chart.log !== log || !lines.length)) [chart.plot.destroy(), made.delete(name), (chart = null)];
   const runs = state.shown.size;
-  empty(node, lines.length ? "" : runs ? "no epoch has ended yet" : "no run is drawn: choose one in the list");
+  const none = state.runs.size ? "no run is drawn: choose one in the list" : ""; // the list says when there is none
+  empty(node, lines.length ? "" : runs ? "no epoch has ended yet" : none);
   node.setAttribute("aria-label", `${CHARTS[name].title}: ${runs} runs. Plus and minus zoom, arrows move, 0 shows all.`);
   if (!lines.length) return;
   const view = state.view ?? whole();
