@@ -347,3 +347,20 @@ def test_making_windows_needs_one_copy_of_the_panel(impute):
         tracemalloc.stop()
     held = windows.values.nbytes + windows.mask.nbytes
     assert peak < 1.5 * held + 10e6, (peak, held)
+
+
+@pytest.mark.parametrize("kind", ["forward", "linear"])
+def test_a_channel_without_any_observation_stays_masked_and_zero(kind):
+    past = jnp.full((1, 3, 2), 7.0)
+    seen = jnp.array([[[False, True], [False, False], [False, True]]])
+    filled, mask = fill_window(past, seen, kind=kind)
+    np.testing.assert_array_equal(filled[..., 0], [[0, 0, 0]])
+    np.testing.assert_array_equal(mask, [[[False, True]] * 3])
+
+
+def test_a_statistic_is_one_value_of_a_target_whatever_the_horizon():
+    panel = make_random([40], 0, 1, 0)
+    rows, series = origins(panel, Span(panel.offsets[:-1], panel.offsets[1:]), context=5, horizon=3)
+    windows = make_windows(panel, plain_scaler(1), rows, series, context=5, horizon=3)
+    assert windows.steps == 3
+    assert dataclasses.replace(windows, coming=jnp.zeros((40, 1)), whole=jnp.ones((40, 1), bool)).steps == 1
